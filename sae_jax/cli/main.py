@@ -1,0 +1,94 @@
+"""`sae-jax COMMAND [FLAGS]`: finds the command, reads its flags, reports its errors.
+
+A command is a module of this package with a docstring (its help), `define_flags`
+and `run`. A mistake of the user ends in one paragraph and an exit code; only a
+defect of sae_jax shows a traceback.
+"""
+
+import importlib
+import re
+import sys
+import textwrap
+from types import ModuleType
+
+from absl import flags
+
+from sae_jax.errors import SaeJaxError, UsageError
+
+COMMANDS = ("embed", "ingest", "check", "export", "train", "latents")
+NOT_OURS = re.compile(r"\s*\(.*?(?:did you mean|Did you mean).*?\)")
+
+
+def overview() -> str:
+    """The help of `sae-jax` itself: one line per command."""
+    lines = ["sae-jax COMMAND [FLAGS]", "", "Commands, in the order they are used:"]
+    for name in COMMANDS:
+        summary = (load(name).__doc__ or "").strip().splitlines()[0]
+        lines.append(f"  {name:<9} {summary}")
+    lines += ["", "Help on one:  sae-jax COMMAND --help"]
+    return "\n".join(lines)
+
+
+def load(command: str) -> ModuleType:
+    return importlib.import_module(f"sae_jax.cli.{command}")
+
+
+def command_help(module: ModuleType, values: flags.FlagValues) -> str:
+    """The command's docstring, then each flag with its default on one or two lines."""
+    lines = [(module.__doc__ or "").strip(), "", "Flags:"]
+    for name in sorted(values):
+        flag = values[name]
+        if name in ("help", "?", "helpshort", "helpfull", "helpxml", "flagfile", "undefok"):
+            continue
+        default = "" if flag.default in (None, "") else f" [{flag.default}]"
+        text = f"--{name}: {' '.join((flag.help or '').split())}{default}"
+        lines += textwrap.wrap(text, 96, initial_indent="  ", subsequent_indent="      ")
+    return "\n".join(lines)
+
+
+def dispatch(argv: list[str]) -> int:
+    """Runs one command; raises SaeJaxError where the user has to act."""
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    command, *rest = argv
+    if command not in COMMANDS:
+        raise UsageError(
+            f"there is no command {command!r}; expected one of {', '.join(COMMANDS)}. "
+            "See `sae-jax --help`."
+        )
+    module = load(command)
+    values = flags.FlagValues()
+    module.define_flags(values)
+    if any(word in ("-h", "--help", "-help") for word in rest):
+        print(command_help(module, values))
+        return 0
+    try:
+        arguments = values([command, *rest])[1:]
+    except (flags.Error, AttributeError, TypeError, ValueError) as error:
+        raise UsageError(f"{error} See `sae-jax {command} --help`.") from error
+    code = module.run(values, arguments)
+    return int(code or 0)
+
+
+def main() -> None:
+    """The entry point of the `sae-jax` program."""
+    argv = sys.argv[1:]
+    name = " ".join(["sae-jax", *argv[:1]])
+    try:
+        code = dispatch(argv)
+    except SaeJaxError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        code = error.exit_code
+    except OSError as error:
+        print(
+            f"{name}: {error.filename or 'a file'}: {error.strerror or error}. "
+            "Nothing that was complete before is lost; mend the cause and run the "
+            "same command again.",
+            file=sys.stderr,
+        )
+        code = 1
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted; run the same command again to go on.", file=sys.stderr)
+        code = 130
+    sys.exit(code)

@@ -1,0 +1,43 @@
+"""Initial values: the biases' centre and the dictionary's first directions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+
+def geometric_median(
+    rows: Float[np.ndarray, "rows d_in"], *, n_iterations: int = 100
+) -> Float[np.ndarray, " d_in"]:
+    """The point with the least sum of distances to the rows, by Weiszfeld's iteration.
+
+    In float64, with distances bounded below: the product of weights that overflows in
+    other trainers for rows of norm < 1 never appears.
+    """
+    rows = rows.astype(np.float64)
+    median = rows.mean(axis=0)
+    scale = np.sqrt(np.mean(np.sum((rows - median) ** 2, axis=1))) or 1.0
+    for _ in range(n_iterations):
+        distances = np.linalg.norm(rows - median, axis=1)
+        weights = 1 / np.maximum(distances, 1e-6 * scale)
+        moved = weights @ rows / weights.sum()
+        done = np.linalg.norm(moved - median) < 1e-6 * scale
+        median = moved
+        if done:
+            break
+    return median.astype(np.float32)
+
+
+def unit_rows(W: Float[Array, "rows d_in"]) -> Float[Array, "rows d_in"]:
+    """Each row divided by its norm."""
+    return W / jnp.maximum(jnp.linalg.norm(W, axis=-1, keepdims=True), 1e-12)
+
+
+def random_directions(
+    kind: str, *, n_latents: int, d_in: int, seed: int
+) -> Float[Array, "n_latents d_in"]:
+    """Unit rows: uniform on the sphere, or the paper's Xavier-uniform, then to unit norm."""
+    key = jax.random.key(seed)
+    if kind == "paper":
+        return unit_rows(jax.random.uniform(key, (n_latents, d_in), minval=-1.0, maxval=1.0))
+    return unit_rows(jax.random.normal(key, (n_latents, d_in)))

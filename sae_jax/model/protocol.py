@@ -1,0 +1,60 @@
+"""What an architecture has to offer, so that a new one is one new file."""
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+from sae_jax.config import SaeConfig
+from sae_jax.model.sparse import Codes
+
+Metrics = dict[str, Float[Array, ""]]
+
+
+class Objective(NamedTuple):
+    """What a loss returns beside its value."""
+
+    codes: Codes
+    metrics: Metrics
+
+
+class Autoencoder(Protocol):
+    """A pytree of parameters (an `nnx.Module`) with these methods; all pure."""
+
+    b_enc: nnx.Param[Any]  # [n_latents]
+    W_dec: nnx.Param[Any]  # [n_latents, d_in]
+    b_dec: nnx.Param[Any]  # [d_in]
+
+    @classmethod
+    def create(
+        cls, config: SaeConfig, *, seed: int, rows: Float[np.ndarray, "rows d_in"]
+    ) -> "Autoencoder":
+        """Initial parameters; rows are drawn from all shards, for the biases."""
+        ...
+
+    @property
+    def W_enc(self) -> Float[Array, "d_in n_latents"]: ...
+
+    def encode(self, x: Float[Array, "batch d_in"], config: SaeConfig) -> Codes: ...
+
+    def decode(self, codes: Codes, config: SaeConfig) -> Float[Array, "batch d_in"]: ...
+
+    def loss(
+        self,
+        x: Float[Array, "batch d_in"],
+        *,
+        dead: Bool[Array, " n_latents"],
+        data_variance: Float[Array, ""],
+        config: SaeConfig,
+    ) -> tuple[Float[Array, ""], Objective]:
+        """The training loss of a batch, with its codes and metrics."""
+        ...
+
+    def project(self, gradient: Any) -> "Autoencoder":
+        """The gradient without the part that the parameters' constraint would undo."""
+        ...
+
+    def constrained(self) -> "Autoencoder":
+        """The same parameters, brought back onto their constraint (unit decoder rows)."""
+        ...

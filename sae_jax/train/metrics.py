@@ -1,0 +1,87 @@
+"""Where metrics go: JSON lines, TensorBoard events, and a line for the person watching."""
+
+import json
+import math
+import pathlib
+import sys
+import time
+from typing import Any
+
+from tensorboardX import SummaryWriter
+
+JSON_LINES = "metrics.jsonl"
+
+
+class MetricsLog:
+    """Appends to `metrics.jsonl` and TensorBoard; shows progress with rate and ETA."""
+
+    def __init__(
+        self, workdir: pathlib.Path, *, n_steps: int, batch_size: int, step: int
+    ) -> None:
+        self._n_steps, self._batch_size = n_steps, batch_size
+        self._started, self._first_step = time.monotonic(), step
+        path = workdir / JSON_LINES
+        _forget_after(path, step)
+        self._lines = path.open("a", buffering=1)
+        self._events = SummaryWriter(
+            str(workdir / "tensorboard"), purge_step=step or None, flush_secs=10
+        )
+        self._terminal = sys.stderr.isatty()
+
+    def write(self, step: int, metrics: dict[str, Any], *, split: str) -> None:
+        """Writes numbers of the training batch (`train`) or the held-out rows (`held_out`)."""
+        line = {"step": step, "split": split} | {k: _finite(v) for k, v in metrics.items()}
+        self._lines.write(json.dumps(line) + "\n")
+        for name, value in metrics.items():
+            if isinstance(value, float) and math.isfinite(value):
+                self._events.add_scalar(f"{split}/{name}", value, step)
+
+    def show(self, step: int, metrics: dict[str, Any]) -> None:
+        """One line: redrawn in place on a terminal, plain elsewhere."""
+        elapsed = time.monotonic() - self._started
+        rate = (step - self._first_step) / elapsed if elapsed > 0 else 0.0
+        remaining = (self._n_steps - step) / rate if rate else math.nan
+        numbers = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        text = (
+            f"step {step:,}/{self._n_steps:,}  {numbers}  "
+            f"{rate * self._batch_size:,.0f} examples/s  ETA {duration(remaining)}"
+        )
+        end = "\n" if not self._terminal or step == self._n_steps else ""
+        start = "\r\x1b[K" if self._terminal else ""
+        print(f"{start}{text}", end=end, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        self._lines.close()
+        self._events.close()
+
+
+def _forget_after(path: pathlib.Path, step: int) -> None:
+    """Drops lines beyond the step resumed from, and a last line cut short by a kill."""
+    if not path.exists():
+        return
+    kept = []
+    for text in path.read_text().splitlines():
+        try:
+            if json.loads(text)["step"] <= step:
+                kept.append(text + "\n")
+        except (ValueError, KeyError):
+            break
+    new = path.with_suffix(".new")
+    new.write_text("".join(kept))
+    new.replace(path)
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: it becomes null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 42 s, 3 min 10 s, 2 h 05 min."""
+    if not math.isfinite(seconds):
+        return "unknown"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 1:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

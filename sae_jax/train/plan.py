@@ -1,0 +1,125 @@
+"""What a run will cost, said before it starts: parameters, memory, time, disk."""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+import time
+
+import jax
+import jax.numpy as jnp
+
+from sae_jax.config import Config
+from sae_jax.data.shards import ShardReader
+from sae_jax.model import sparse
+from sae_jax.train.metrics import duration
+from sae_jax.train.optimizer import peak_learning_rate
+
+# Measured on CPUs (sparse: d_in 384 to 1,536, n_latents 3,072 to 12,288): a step takes
+# this many times its encoder product. Dense steps do five more such products.
+STEP_OVER_ENCODER = {"sparse": 3.5, "dense": 6.0}
+CHECKPOINTS_KEPT = 4  # the latest two, the best, and one in flight
+PREFETCHED_BLOCKS = 3
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    n_parameters: int
+    state_bytes: int
+    device_bytes: int
+    host_bytes: int
+    disk_bytes: int
+    seconds: float
+    products: str
+    peak_learning_rate: float
+    n_epochs: float
+
+
+def make_plan(config: Config, reader: ShardReader) -> Plan:
+    """Counts bytes; estimates time from one encoder product, timed here and now."""
+    sae = config.sae
+    n_parameters = 2 * sae.d_in * sae.n_latents + sae.n_latents + sae.d_in
+    copies = 3 + bool(config.optimizer.ema_decay)  # parameters and Adam's two moments
+    state_bytes = 4 * (copies * n_parameters + sae.n_latents)
+    row_bytes = sae.d_in * reader.dtype.itemsize
+    block_bytes = config.block_steps * config.batch_size * row_bytes
+    activations = 4 * config.batch_size * (2 * sae.n_latents + 4 * sae.d_in)
+    products = "sparse" if sparse.use_sparse(sae.products) else "dense"
+    if products == "dense":
+        activations *= 3
+    seconds = _encoder_seconds(config) * STEP_OVER_ENCODER[products] * config.n_steps
+    return Plan(
+        n_parameters=n_parameters,
+        state_bytes=state_bytes,
+        device_bytes=state_bytes + 4 * n_parameters + activations + 2 * block_bytes,
+        host_bytes=PREFETCHED_BLOCKS * block_bytes + config.window_rows * row_bytes * 2,
+        disk_bytes=CHECKPOINTS_KEPT * state_bytes,
+        seconds=seconds,
+        products=products,
+        peak_learning_rate=peak_learning_rate(config),
+        n_epochs=config.n_steps * config.batch_size / reader.n_train,
+    )
+
+
+def _encoder_seconds(config: Config) -> float:
+    """Best of three products [batch, d_in] × [d_in, n_latents] on this device."""
+    x = jnp.ones((config.batch_size, config.sae.d_in))
+    W = jnp.ones((config.sae.n_latents, config.sae.d_in))
+    product = jax.jit(lambda x, W: (x @ W.T).sum())
+    product(x, W).block_until_ready()
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        product(x, W).block_until_ready()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def describe(plan: Plan, *, config: Config, reader: ShardReader, workdir: pathlib.Path) -> str:
+    """The plan as a person reads it."""
+    sae, device = config.sae, jax.devices()[0]
+    free = shutil.disk_usage(_existing(workdir)).free
+    data_bytes = reader.n_rows * reader.d_in * reader.dtype.itemsize
+    lines = [
+        f"Plan for {workdir}",
+        f"  data      {reader.folder}: {reader.n_train:,} training and "
+        f"{len(reader.held_out_ids):,} held-out rows × {reader.d_in}, {reader.dtype.name}, "
+        f"{size(data_bytes)}",
+        f"  model     {sae.architecture}: {sae.n_latents:,} latents, k {sae.k}, "
+        f"{plan.n_parameters:,} parameters",
+        f"  steps     {config.n_steps:,} of {config.batch_size:,} examples: "
+        f"{plan.n_epochs:.1f} epochs; learning rate up to {plan.peak_learning_rate:.2g}",
+        f"  device    {len(jax.devices())} × {device.device_kind}, {plan.products} products",
+        f"  memory    {size(plan.device_bytes)} on the device, "
+        f"{size(plan.host_bytes)} of rows ahead of it on the host",
+        f"  disk      up to {size(plan.disk_bytes)} of checkpoints ({size(free)} free)",
+        f"  time      about {duration(plan.seconds)} of steps",
+    ]
+    if plan.disk_bytes > free:
+        missing = size(plan.disk_bytes - free)
+        lines.append(f"  WARNING   the checkpoints may need {missing} more than is free")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if not config.window_rows and data_bytes > memory / 2:
+        window = int(memory / 8 / (reader.d_in * reader.dtype.itemsize)) // 1_024 * 1_024
+        lines.append(
+            f"  WARNING   the data is more than half of this machine's {size(memory)} of "
+            "memory: rows in random order would be read from disk one by one. "
+            f"Add --config.window_rows={window} to shuffle within windows of rows"
+        )
+    return "\n".join(lines)
+
+
+def _existing(path: pathlib.Path) -> pathlib.Path:
+    path = path.absolute()
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def size(n_bytes: float) -> str:
+    """Bytes as a person says them: 640 kB, 1.5 GB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if n_bytes < 999.5:
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1_000
+    return f"{n_bytes:.3g} TB"

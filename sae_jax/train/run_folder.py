@@ -1,0 +1,105 @@
+"""The folder of a run: its config is written once, and one process at a time trains in it."""
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+from sae_jax.config import Config
+from sae_jax.data.manifest import write_atomically
+from sae_jax.errors import CheckpointError, UsageError
+
+# May change between two runs of the same command; nothing of the training depends on them.
+FREE_SETTINGS = ("shards", "log_every_steps", "eval_rows")
+
+
+@contextlib.contextmanager
+def claim(workdir: pathlib.Path) -> Iterator[None]:
+    """Makes the folder, and holds it against a second process on this machine."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    with (workdir / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                f"{workdir}: another process is training here; expected a folder of one's "
+                "own. Wait for it, or choose another --workdir."
+            ) from error
+        yield
+
+
+def settle_config(config: Config, *, workdir: pathlib.Path) -> None:
+    """Writes `config.json`, or checks that it is the one that this folder was begun with.
+
+    Raises:
+        UsageError: settings differ from those of the run that is there.
+    """
+    path = workdir / "config.json"
+    if not path.exists():
+        write_atomically(path, config.to_json().encode())
+        return
+    differences = differing_settings(read_config(workdir), config)
+    if differences:
+        listed = "; ".join(f"{name} was {old!r}, is {new!r}" for name, old, new in differences)
+        raise UsageError(
+            f"{path}: this run was begun with other settings: {listed}. Nothing was changed. "
+            "Use the same settings to resume it, or another --workdir for a new run."
+        )
+
+
+def read_config(workdir: pathlib.Path) -> Config:
+    """The resolved config of a run.
+
+    Raises:
+        CheckpointError: the folder is not a run, or its config cannot be read.
+    """
+    path = workdir / "config.json"
+    if not path.exists():
+        raise CheckpointError(
+            f"{workdir}: has no config.json, so it is not a run; expected the --workdir of "
+            "`sae-jax train`."
+        )
+    try:
+        return Config.from_json(path.read_text())
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{path}: cannot be read ({error}); expected the settings of this version of "
+            "sae_jax. Restore the file, or open the run with the version that wrote it."
+        ) from error
+
+
+def differing_settings(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
+    """(name, old value, new value) of each setting that a resume may not change."""
+    before, after = (_flat(dataclasses.asdict(config)) for config in (old, new))
+    return [
+        (name, before[name], after[name])
+        for name in before
+        if name not in FREE_SETTINGS and before[name] != after[name]
+    ]
+
+
+def _flat(fields: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def read_summary(workdir: pathlib.Path) -> dict[str, Any] | None:
+    """The summary of a finished run; None before the end."""
+    path = workdir / "summary.json"
+    if not path.exists():
+        return None
+    summary: dict[str, Any] = json.loads(path.read_text())
+    return summary
+
+
+def write_summary(workdir: pathlib.Path, summary: dict[str, Any]) -> None:
+    """Written last: a run with a summary is a finished one."""
+    write_atomically(workdir / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())

@@ -1,0 +1,89 @@
+"""One optimiser step, and a block of them in one compiled program: pure functions."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, Shaped
+
+from sae_jax.config import Config
+from sae_jax.model import sparse
+from sae_jax.model.protocol import Autoencoder, Metrics
+from sae_jax.train import optimizer as optim
+
+
+class TrainState(NamedTuple):
+    """All that a run needs to go on: what a checkpoint holds."""
+
+    step: Int[Array, ""]
+    model: Autoencoder
+    opt_state: optax.OptState
+    ema: Autoencoder | None  # averaged parameters, where the setting asks for them
+    examples_since_fired: Int[Array, " n_latents"]  # stops at dead_after_examples
+    data_variance: Float[Array, ""]  # mean ‖x − mean(x)‖² over the training rows
+
+
+def create_state(
+    model: Autoencoder, *, config: Config, data_variance: Float[Array, ""]
+) -> TrainState:
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        model=model,
+        opt_state=optim.make_optimizer(config).init(model),
+        ema=jax.tree.map(jnp.copy, model) if config.optimizer.ema_decay else None,
+        examples_since_fired=jnp.zeros(config.sae.n_latents, jnp.int32),
+        data_variance=jnp.asarray(data_variance, jnp.float32),
+    )
+
+
+def train_step(
+    state: TrainState, x: Float[Array, "batch d_in"], *, config: Config
+) -> tuple[TrainState, Metrics]:
+    """Gradient, its projection, clip, Adam, unit rows, counters: in this order."""
+    sae, model = config.sae, state.model
+    dead = state.examples_since_fired >= sae.dead_after_examples
+    gradient_of = jax.grad(lambda m: m.loss(
+        x, dead=dead, data_variance=state.data_variance, config=sae
+    ), has_aux=True)  # fmt: skip
+    gradient, (codes, metrics) = gradient_of(model)
+    gradient = model.project(gradient)
+    updates, opt_state = optim.make_optimizer(config).update(gradient, state.opt_state)
+    rate = optim.learning_rate(config, state.step)
+    model = optim.apply_step(model, updates, rate=rate).constrained()
+
+    ema, decay = state.ema, config.optimizer.ema_decay
+    if ema is not None:
+        ema = jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, ema, model).constrained()
+
+    fired = sparse.fired(codes, n_latents=sae.n_latents, products=sae.products)
+    # Saturates, so that the counter cannot overflow.
+    silent = jnp.minimum(state.examples_since_fired + len(x), sae.dead_after_examples)
+    state = TrainState(
+        step=state.step + 1,
+        model=model,
+        opt_state=opt_state,
+        ema=ema,
+        examples_since_fired=jnp.where(fired, 0, silent),
+        data_variance=state.data_variance,
+    )
+    return state, metrics | {
+        "l0": jnp.mean(jnp.sum(codes.values > 0, axis=-1).astype(jnp.float32)),
+        "dead_fraction": jnp.mean(dead.astype(jnp.float32)),
+        "gradient_norm": optax.tree.norm(gradient),
+        "learning_rate": rate,
+    }
+
+
+def train_block(
+    state: TrainState, rows: Shaped[Array, "steps batch d_in"], *, config: Config
+) -> tuple[TrainState, dict[str, Float[Array, " steps"]]]:
+    """As many steps as there are batches; rows come in their stored dtype and are cast here."""
+    return jax.lax.scan(
+        lambda state, x: train_step(state, x.astype(jnp.float32), config=config), state, rows
+    )
+
+
+def evaluated(state: TrainState) -> Autoencoder:
+    """The parameters that are evaluated and loaded: the averaged ones where there are any."""
+    return state.model if state.ema is None else state.ema
