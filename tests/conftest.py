@@ -7,6 +7,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import numpy as np
 import pytest
+from tiny import planted_rows
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -19,20 +20,6 @@ def wordnet() -> pathlib.Path:
     if not folder.is_dir():
         pytest.skip(f"{folder} is absent: set SAE_JAX_DATA to the folder that holds it")
     return folder
-
-
-def planted_rows(
-    n_rows: int, *, d_in: int = 16, n_directions: int = 24, seed: int = 0
-) -> np.ndarray:
-    """Unit rows, each a positive sum of three of n_directions, plus an offset and noise."""
-    rng = np.random.default_rng(seed)
-    directions = np.random.default_rng(99).normal(size=(n_directions, d_in))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    which = rng.permuted(np.tile(np.arange(n_directions), (n_rows, 1)), axis=1)[:, :3]
-    strengths = rng.uniform(0.5, 1.5, size=(n_rows, 3))
-    rows = np.einsum("rk,rkd->rd", strengths, directions[which])
-    rows += 0.3 + 0.02 * rng.normal(size=rows.shape)
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
 @pytest.fixture

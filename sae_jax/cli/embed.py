@@ -91,9 +91,9 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
         limit=values.limit,
         licence=values.licence,
     )
-    n_latents = 4 * manifest.d_in
     print(
-        f"Next: sae-jax train --shards={values.out} --d_in={manifest.d_in} --n_latents={n_latents}"
+        "Next: sae-jax train --config=experiments/wordnet.py --workdir=runs/mine "
+        f"--config.shards={values.out} --config.sae.d_in={manifest.d_in}"
     )
 
 

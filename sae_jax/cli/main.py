@@ -92,3 +92,7 @@ def main() -> None:
         print(f"{name}: interrupted; run the same command again to go on.", file=sys.stderr)
         code = 130
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,10 @@
 """Writes a shard folder as a TFDS data set, for other tools; no TensorFlow is needed."""
 
+import contextlib
+import io
 import pathlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -38,7 +40,8 @@ def export_tfds(
         examples=lambda: _examples(reader, advance=advance),
         text=with_text,
     )
-    builder.download_and_prepare(file_format="array_record")
+    with contextlib.redirect_stdout(io.StringIO()):  # it speaks of a download
+        builder.download_and_prepare(file_format="array_record")
     return target
 
 
@@ -73,6 +76,7 @@ def _builder(
 ) -> Any:
     import tensorflow_datasets as tfds
 
+    tfds.disable_progress_bar()  # ours is `advance`
     features: dict[str, Any] = {
         "embedding": tfds.features.Tensor(shape=(reader.d_in,), dtype=_written_dtype(reader)),
         "row_id": np.int64,
@@ -88,6 +92,9 @@ def _builder(
         class Embeddings(tfds.core.GeneratorBasedBuilder):
             name = NAME
             VERSION = tfds.core.Version(VERSION)
+            # TFDS would look for checksums of downloads beside the code, and needs a package
+            # for it that it does not declare (importlib_resources).
+            url_infos: ClassVar[dict[str, Any]] = {}
 
             def _info(self) -> Any:
                 return tfds.core.DatasetInfo(

@@ -9,6 +9,7 @@ import json
 import pathlib
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any, Protocol, runtime_checkable
 
@@ -110,20 +111,23 @@ class JsonLines:
     def _open(self) -> IO[bytes]:
         """Finds where lines end, once; gzip is unpacked into a temporary file first."""
         if self._lines is None:
-            if self.path.suffix == ".gz":
-                lines: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115, lives on
-                try:
-                    with gzip.open(self.path) as packed:
-                        shutil.copyfileobj(packed, lines)
-                except (OSError, EOFError) as error:
-                    raise ShardError(f"{self.path}: cannot be unpacked ({error}).") from error
-                lines.seek(0)
-            else:
-                lines = self.path.open("rb")
+            packed = self.path.suffix == ".gz"
+            lines = tempfile.TemporaryFile() if packed else self.path.open("rb")  # noqa: SIM115
+            weakref.finalize(self, lines.close)
+            if packed:
+                self._unpack(lines)
             lengths = np.fromiter((len(line) for line in lines if line.strip()), np.int64)
             self._ends = np.cumsum(lengths)
             self._lines = lines
         return self._lines
+
+    def _unpack(self, lines: IO[bytes]) -> None:
+        try:
+            with gzip.open(self.path) as packed:
+                shutil.copyfileobj(packed, lines)
+        except (OSError, EOFError) as error:
+            raise ShardError(f"{self.path}: cannot be unpacked ({error}).") from error
+        lines.seek(0)
 
 
 def write_part(path: pathlib.Path, records: Sequence[Mapping[str, Any]]) -> None:

@@ -48,7 +48,9 @@ class Statistics:
             return []
         mean = self.sums / self.n_rows
         mean_square = float(mean @ mean)
-        variance = self.sum_of_squares / self.n_rows - mean_square
+        mean_of_squares = self.sum_of_squares / self.n_rows
+        variance = mean_of_squares - mean_square
+        share = mean_square / mean_of_squares if mean_of_squares else 0.0
         # float16 rounds what was constant in float32: 1e-6 is far below any real spread.
         spread = self.highest - self.lowest
         constant = np.flatnonzero(spread <= 1e-6 * max(self.norms[1], 1e-30)).tolist()
@@ -57,8 +59,7 @@ class Statistics:
         n_again = int((np.diff(hashes) == 0).sum())
         return [
             f"norms       {self.norms[0]:.4g} to {self.norms[1]:.4g}",
-            f"mean        ‖mean‖ = {np.sqrt(mean_square):.4g}, "
-            f"{mean_square / (mean_square + variance):.1%} of the energy",
+            f"mean        ‖mean‖ = {np.sqrt(mean_square):.4g}, {share:.1%} of the energy",
             f"variance    {variance:.4g} (mean ‖x − mean‖²)",
             f"constant    {f'{len(constant)} coordinates: {few}' if constant else 'none'}",
             f"duplicates  {n_again:,} rows equal an earlier one (of {len(hashes):,} compared)",

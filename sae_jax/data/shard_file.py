@@ -51,7 +51,7 @@ class ShardFile:
 
     def _put(self, content: bytes | memoryview) -> None:
         self._sha256.update(content)
-        rest = memoryview(content)
+        rest = memoryview(content).cast("B")
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]

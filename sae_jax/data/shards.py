@@ -16,7 +16,7 @@ from sae_jax.data.records import RecordStore
 from sae_jax.errors import ShardError
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class ShardReader:
     """Rows of a folder, memory-mapped. Safe to use from several threads."""
 

@@ -1,12 +1,13 @@
 """What turns texts into rows: the one protocol that every encoder follows."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """Texts in, one row each out, in the order given."""
 

@@ -21,7 +21,7 @@ from sae_jax.embed.texts import Record, TextSource
 from sae_jax.errors import ShardError, UsageError
 
 ROWS_PER_SHARD = 4_096  # a kill loses at most so many: half a minute of MiniLM on a laptop
-TEXTS_PER_CALL = 1_024  # texts sorted by length together; also how often progress moves
+TEXTS_PER_CALL = 2_048  # sorted by length together: padding 12 %, 13 % with half as many
 SECONDS_PER_LINE = 10.0  # between lines of progress where there is no terminal
 N_SAMPLED = 512  # texts, evenly spread, that the plan is judged by
 
@@ -205,8 +205,7 @@ def _progress(n_done: int, *, n_texts: int, say: Say) -> Iterator[Callable[[int]
         left = (n_texts - n_done) / rate
         # The first piece includes compiling, so its estimate is on the safe side.
         note = " (first estimate)" if is_first else ""
-        say(
-            f"{n_done:,} of {n_texts:,} texts, {rate:,.0f} texts/s, about {left:.0f} s left{note}"
-        )
+        done = f"{n_done:,} of {n_texts:,} texts, {rate:,.0f} texts/s"
+        say(f"{done}, about {left:.0f} s left{note}")
 
     yield advance

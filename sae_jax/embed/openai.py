@@ -13,7 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
@@ -103,12 +103,19 @@ class OpenAIEncoder:
         with ThreadPoolExecutor(N_PARALLEL_CALLS) as pool:
             calls = [pool.submit(self._call, batch) for batch in batches]
             try:
-                rows = [call.result() for call in calls]
+                wait(calls, return_when=FIRST_EXCEPTION)
+                # A failed one is asked first: others may still wait for another try.
+                failed = [call for call in calls if call.done() and call.exception()]
+                rows = [call.result() for call in (*failed, *calls)][len(failed) :]
             except BaseException:
                 self._stopped.set()  # those that wait for another try stop waiting
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         return np.concatenate(rows) if rows else np.zeros((0, self.d_in), np.float32)
+
+    def close(self) -> None:
+        """Ends the connections; they also end with the process."""
+        self._client.close()
 
     def _check_address(self) -> None:
         host = self.base_url.partition("://")[2].partition("/")[0]
@@ -130,13 +137,14 @@ class OpenAIEncoder:
             found = self._try_once(texts)
             if isinstance(found, np.ndarray):
                 return found
-            problem, wait = found
+            problem, seconds = found
             if n_tried == N_TRIES:
                 break
-            if wait is None:
-                wait = min(self.first_wait_seconds * 2 ** (n_tried - 1), LONGEST_WAIT_SECONDS)
-                wait *= random.uniform(0.75, 1.25)  # parallel calls should not return as one
-            if self._stopped.wait(wait):
+            if seconds is None:
+                seconds = self.first_wait_seconds * 2 ** (n_tried - 1)
+                # Spread at random: parallel calls should not come back all at once.
+                seconds = min(seconds, LONGEST_WAIT_SECONDS) * random.uniform(0.75, 1.25)
+            if self._stopped.wait(seconds):
                 raise EncoderError(f"{self.base_url}: stopped, since another call failed.")
         raise EncoderError(
             f"{self.base_url}: {problem}, {N_TRIES} times in a row. The rows so far are safe: "
@@ -180,9 +188,9 @@ class OpenAIEncoder:
                 return None
         if seconds > LONGEST_RETRY_AFTER_SECONDS:
             raise EncoderError(
-                f"{self.base_url}: answers {response.status_code} and asks to wait {seconds:.0f} "
-                f"s, more than {LONGEST_RETRY_AFTER_SECONDS:.0f} s. The rows so far are safe: "
-                "run the same command again then, to go on."
+                f"{self.base_url}: answers {response.status_code} and asks to wait "
+                f"{seconds:.0f} s, more than {LONGEST_RETRY_AFTER_SECONDS:.0f} s. The rows so "
+                "far are safe: run the same command again then, to go on."
             )
         return max(0.0, seconds)
 

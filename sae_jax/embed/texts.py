@@ -8,9 +8,9 @@ import dataclasses
 import gzip
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from sae_jax.errors import UsageError
 
@@ -163,7 +163,7 @@ def _rows(file: Path, *, format_name: str) -> Iterator[tuple[str, Record]]:
         yield from _parquet_rows(file)
         return
     rows = {"jsonl": _json_rows, "csv": _csv_rows, "tsv": _tsv_rows, "lines": _line_rows}
-    opened: TextIO
+    opened: Iterable[str]
     opener = gzip.open if file.name.lower().endswith(".gz") else open
     try:
         # utf-8-sig: spreadsheets write a byte-order mark, which is no part of a name.
@@ -178,7 +178,7 @@ def _rows(file: Path, *, format_name: str) -> Iterator[tuple[str, Record]]:
         raise UsageError(f"{file}: is not a whole gzip file: {error}. Get it anew.") from error
 
 
-def _json_rows(file: Path, opened: TextIO) -> Iterator[tuple[str, Record]]:
+def _json_rows(file: Path, opened: Iterable[str]) -> Iterator[tuple[str, Record]]:
     for number, line in enumerate(opened, start=1):
         if not line.strip():
             continue
@@ -199,7 +199,7 @@ def _json_rows(file: Path, opened: TextIO) -> Iterator[tuple[str, Record]]:
 
 
 def _csv_rows(
-    file: Path, opened: TextIO, *, delimiter: str = ","
+    file: Path, opened: Iterable[str], *, delimiter: str = ","
 ) -> Iterator[tuple[str, Record]]:
     csv.field_size_limit(LONGEST_CSV_FIELD)
     reader = csv.DictReader(opened, delimiter=delimiter, strict=True)
@@ -208,21 +208,21 @@ def _csv_rows(
             where = f"{file}, line {reader.line_num}"
             if None in row or None in row.values():
                 n_found = sum(value is not None for k, value in row.items() if k is not None)
-                n_found += len(row.get(None) or ())  # type: ignore[call-overload]
+                n_found += len(row.get(None) or ())
                 raise UsageError(
                     f"{where}: has {n_found} fields; the first line names "
                     f"{len(reader.fieldnames or ())}. Quote fields that hold a {delimiter!r}."
                 )
             yield where, row
     except csv.Error as error:
-        raise UsageError(f"{file}, line {reader.line_num}: {error}.") from error
+        raise UsageError(f"{file}, after line {reader.line_num}: {error}.") from error
 
 
-def _tsv_rows(file: Path, opened: TextIO) -> Iterator[tuple[str, Record]]:
+def _tsv_rows(file: Path, opened: Iterable[str]) -> Iterator[tuple[str, Record]]:
     return _csv_rows(file, opened, delimiter="\t")
 
 
-def _line_rows(file: Path, opened: TextIO) -> Iterator[tuple[str, Record]]:
+def _line_rows(file: Path, opened: Iterable[str]) -> Iterator[tuple[str, Record]]:
     for number, line in enumerate(opened, start=1):
         yield f"{file}, line {number}", {"text": line.rstrip("\r\n")}
 

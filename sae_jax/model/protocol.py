@@ -1,6 +1,6 @@
 """What an architecture has to offer, so that a new one is one new file."""
 
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from flax import nnx
@@ -19,26 +19,33 @@ class Objective(NamedTuple):
     metrics: Metrics
 
 
-class Autoencoder(Protocol):
-    """A pytree of parameters (an `nnx.Module`) with these methods; all pure."""
+class Autoencoder(nnx.Module):
+    """A pytree of parameters with these methods; all pure.
 
-    b_enc: nnx.Param[Any]  # [n_latents]
-    W_dec: nnx.Param[Any]  # [n_latents, d_in]
-    b_dec: nnx.Param[Any]  # [d_in]
+    A base class and not a `typing.Protocol`, because the shape checks of the tests ask
+    `issubclass`, which protocols with attributes refuse.
+    """
+
+    b_enc: nnx.Param  # [n_latents]
+    W_dec: nnx.Param  # [n_latents, d_in]
+    b_dec: nnx.Param  # [d_in]
 
     @classmethod
     def create(
         cls, config: SaeConfig, *, seed: int, rows: Float[np.ndarray, "rows d_in"]
     ) -> "Autoencoder":
         """Initial parameters; rows are drawn from all shards, for the biases."""
-        ...
+        raise NotImplementedError
 
     @property
-    def W_enc(self) -> Float[Array, "d_in n_latents"]: ...
+    def W_enc(self) -> Float[Array, "d_in n_latents"]:
+        raise NotImplementedError
 
-    def encode(self, x: Float[Array, "batch d_in"], config: SaeConfig) -> Codes: ...
+    def encode(self, x: Float[Array, "batch d_in"], config: SaeConfig) -> Codes:
+        raise NotImplementedError
 
-    def decode(self, codes: Codes, config: SaeConfig) -> Float[Array, "batch d_in"]: ...
+    def decode(self, codes: Codes, config: SaeConfig) -> Float[Array, "batch d_in"]:
+        raise NotImplementedError
 
     def loss(
         self,
@@ -49,12 +56,12 @@ class Autoencoder(Protocol):
         config: SaeConfig,
     ) -> tuple[Float[Array, ""], Objective]:
         """The training loss of a batch, with its codes and metrics."""
-        ...
+        raise NotImplementedError
 
-    def project(self, gradient: Any) -> "Autoencoder":
+    def project(self, gradient: "Autoencoder") -> "Autoencoder":
         """The gradient without the part that the parameters' constraint would undo."""
-        ...
+        raise NotImplementedError
 
     def constrained(self) -> "Autoencoder":
         """The same parameters, brought back onto their constraint (unit decoder rows)."""
-        ...
+        raise NotImplementedError

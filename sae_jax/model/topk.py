@@ -8,11 +8,11 @@ from jaxtyping import Array, Bool, Float
 
 from sae_jax.config import SaeConfig
 from sae_jax.model import init, sparse
-from sae_jax.model.protocol import Objective
+from sae_jax.model.protocol import Autoencoder, Objective
 from sae_jax.model.sparse import Codes
 
 
-class TopKAutoencoder(nnx.Module):
+class TopKAutoencoder(Autoencoder):
     """x ≈ Σ_j values_j W_dec[indices_j] + b_dec, with the k strongest latents of x.
 
     Source: Gao et al. 2024 (arXiv 2406.04093), sections 2.3 and 2.4.
@@ -141,10 +141,11 @@ class TopKAutoencoder(nnx.Module):
 
         return jax.lax.cond(dead.any(), from_dead, lambda: jnp.zeros(()))
 
-    def project(self, gradient: "TopKAutoencoder") -> "TopKAutoencoder":
+    def project(self, gradient: Autoencoder) -> "TopKAutoencoder":
         """The gradient of W_dec without its part along each row, which the norm undoes."""
         W_dec, d_W_dec = self.W_dec[...], gradient.W_dec[...]
         along = jnp.sum(d_W_dec * W_dec, axis=-1, keepdims=True)
+        assert isinstance(gradient, TopKAutoencoder)
         return gradient._with_W_dec(d_W_dec - along * W_dec)
 
     def constrained(self) -> "TopKAutoencoder":

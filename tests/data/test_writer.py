@@ -18,7 +18,12 @@ from sae_jax.errors import ShardError
 
 
 def start(folder, **settings):
-    settings = {"d_in": 8, "dtype": "float32", "identity": "a", "rows_per_shard": 100} | settings
+    settings = {
+        "d_in": 8,
+        "dtype": "float32",
+        "identity": "a",
+        "rows_per_shard": 100,
+    } | settings
     return ShardWriter(folder, provenance=Provenance(source="test"), **settings)
 
 
@@ -157,7 +162,9 @@ def test_a_writer_killed_by_signal_9_goes_on(tmp_path):
 
 def test_another_identity_is_refused(tmp_path, make):
     start(tmp_path / "x").close()
-    with pytest.raises(ShardError, match="identity was 'a', is now 'b'.*Finish it with its own"):
+    with pytest.raises(
+        ShardError, match=r"identity was 'a', is now 'b'.*Finish it with its own"
+    ):
         start(tmp_path / "x", identity="b")
 
 
@@ -272,7 +279,9 @@ def test_a_full_disk_keeps_whole_shards_and_says_so(tmp_path):
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8_192, before[1]))
     try:
-        with pytest.raises(ShardError, match=r"shard-00001\.npy\.part: cannot be written \(File"):
+        with pytest.raises(
+            ShardError, match=r"shard-00001\.npy\.part: cannot be written \(File"
+        ):
             writer.append(rows[500:])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -1,19 +1,15 @@
 """The autoencoder against an independent NumPy oracle, in float64."""
 
 import dataclasses
-import pathlib
-import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import oracle
 import pytest
 
 from sae_jax.config import SaeConfig
 from sae_jax.model.topk import TopKAutoencoder
-
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-import oracle
 
 BATCH, D, N = 32, 12, 48
 CONFIG = SaeConfig(d_in=D, n_latents=N, k=4, k_aux=6)
@@ -24,10 +20,11 @@ CLOSE = {"rtol": 2e-4, "atol": 2e-6}
 def parameters(seed=0):
     rng = np.random.default_rng(seed)
     W_dec = rng.normal(size=(N, D))
+    unit = W_dec / np.linalg.norm(W_dec, axis=1, keepdims=True)
     return {
         "W_enc": rng.normal(size=(D, N)).astype(np.float32).astype(float),
         "b_enc": (0.1 * rng.normal(size=N)).astype(np.float32).astype(float),
-        "W_dec": (W_dec / np.linalg.norm(W_dec, axis=1, keepdims=True)).astype(np.float32).astype(float),
+        "W_dec": unit.astype(np.float32).astype(float),
         "b_dec": rng.normal(size=D).astype(np.float32).astype(float),
     }  # fmt: skip
 

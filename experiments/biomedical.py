@@ -1,0 +1,15 @@
+"""The first run: what ./launch/local.sh trains, on concept definitions of biology and medicine.
+
+sae-jax embed --corpus=biomedical --out=data/biomedical
+sae-jax train --config=experiments/biomedical.py --workdir=runs/biomedical
+"""
+
+from sae_jax.config import Config, SaeConfig
+
+
+def get_config() -> Config:
+    return Config(
+        sae=SaeConfig(d_in=384, n_latents=3_072, k=32),
+        shards="data/biomedical",
+        n_steps=768,  # 40 passes over 19,517 training rows
+    )

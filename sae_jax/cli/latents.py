@@ -1,0 +1,84 @@
+"""Show what the latents of a run respond to: their strongest texts.
+
+  sae-jax latents runs/first
+  sae-jax latents runs/first --n_latents=20 --n_examples=8
+  sae-jax latents runs/first --latent=17,2040
+
+Without --latent, they are drawn at random from those that are on for at least five rows,
+so that what you see is typical and not picked. Texts come from the folder of embeddings
+that the run was trained on, or from --shards.
+"""
+
+import pathlib
+import textwrap
+
+import numpy as np
+from absl import flags
+
+from sae_jax.errors import UsageError
+
+LEAST_ROWS = 5  # a latent on for fewer says little
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    flags.DEFINE_list(
+        "latent", [], "Which latents, by number; otherwise drawn at random.", flag_values=values
+    )
+    flags.DEFINE_integer(
+        "n_latents", 5, "How many to draw.", lower_bound=1, flag_values=values
+    )
+    flags.DEFINE_integer(
+        "n_examples", 5, "Strongest texts of each.", lower_bound=1, flag_values=values
+    )
+    flags.DEFINE_integer("seed", 0, "Of the draw.", flag_values=values)
+    flags.DEFINE_string(
+        "shards", "", "Folder of embeddings, if not the run's own.", flag_values=values
+    )
+
+
+def run(values: flags.FlagValues, arguments: list[str]) -> None:
+    if len(arguments) != 1:
+        raise UsageError(f"found the arguments {arguments}; expected one run folder.")
+    # Imported here: JAX takes a second, which `--help` need not wait for.
+    from sae_jax.analysis.examples import strongest_examples
+    from sae_jax.data.shards import open_shards
+    from sae_jax.notebook import load
+    from sae_jax.train import run_folder
+
+    folder = pathlib.Path(arguments[0])
+    sae = load(folder)
+    reader = open_shards(values.shards or run_folder.read_config(folder).shards)
+    if reader.d_in != sae.d_in:
+        raise UsageError(
+            f"{reader.folder}: its rows are {reader.d_in} wide; {folder} was trained on rows "
+            f"of {sae.d_in}. Give the embeddings of the same encoder with --shards."
+        )
+    examples = strongest_examples(sae, reader, n_examples=values.n_examples)
+    chosen = _named(values.latent, n_latents=sae.n_latents)
+    if not chosen:
+        often = np.flatnonzero(examples.density * reader.n_rows >= LEAST_ROWS)
+        n = min(values.n_latents, len(often))
+        chosen = [int(i) for i in np.random.default_rng(values.seed).choice(often, n, False)]
+        print(
+            f"{n} of the {len(often):,} latents that are on for at least {LEAST_ROWS} of "
+            f"{reader.n_rows:,} rows, drawn at random:"
+        )
+    for latent in chosen:
+        row_ids = examples.row_ids[latent]
+        row_ids = row_ids[row_ids >= 0]
+        records = reader.records(row_ids)
+        print(f"\nlatent {latent}: on for {100 * examples.density[latent]:.3g} % of rows")
+        for value, row_id, i in zip(examples.values[latent], row_ids, range(len(row_ids)), strict=False):
+            text = f"row {row_id}" if records is None else str(records[i].get("text", ""))
+            print(f"  {value:6.3f}  {textwrap.shorten(text, 84, placeholder=' …')}")
+
+
+def _named(words: list[str], *, n_latents: int) -> list[int]:
+    """The numbers that --latent lists; empty where it was not given."""
+    for word in words:
+        if not word.isdigit() or int(word) >= n_latents:
+            raise UsageError(
+                f"--latent={word}: is not a latent of this run; expected numbers from 0 to "
+                f"{n_latents - 1}."
+            )
+    return [int(word) for word in words]
