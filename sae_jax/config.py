@@ -96,7 +96,7 @@ class Config:
         )
 
 
-def _at_least(name: str, value: float, least: float) -> None:
+def _at_least(name: str, value: int | float, least: int | float) -> None:
     if value < least:
         raise UsageError(f"{name}={value}; expected at least {least}. Set --config.{name}.")
 

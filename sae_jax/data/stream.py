@@ -15,9 +15,6 @@ from sae_jax.data.shards import ShardReader
 from sae_jax.errors import UsageError
 
 ROWS_PER_BLOCK = 1_024  # neighbours that a windowed shuffle reads together
-# Reading a row maps up to 64 KiB around it, so random reading would map everything in time.
-MAX_MAPPED_BYTES = 256 * 2**20
-_BYTES_PER_TOUCH = 64 * 2**10
 
 
 class _Window(NamedTuple):
@@ -31,7 +28,6 @@ class _Cache:
     """What reading has left in memory. No result depends on it."""
 
     windows: tuple[_Window, ...] = ()
-    n_rows_touched: int = 0
     lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
 
 
@@ -70,22 +66,10 @@ class RowStream:
 
     def batch(self, step: int, *, rows: slice = slice(None)) -> Shaped[np.ndarray, "rows d_in"]:
         """The embeddings of a step, as stored; `rows` is this process's part of the batch."""
+        if not self.window_rows:
+            return self.reader.read(self.row_ids(step)[rows])
         with self._cache.lock:
-            if self.window_rows:
-                return self._windowed_batch(step, part=rows)
-            row_ids = self.row_ids(step)[rows]
-            found = self.reader.read(row_ids)
-            self._touched(len(row_ids))
-            return found
-
-    def _touched(self, n_rows: int) -> None:
-        self._cache.n_rows_touched += n_rows
-        per_row = self.reader.d_in * self.reader.dtype.itemsize
-        if self.reader.n_rows * per_row <= MAX_MAPPED_BYTES:
-            return  # all of it may stay
-        if self._cache.n_rows_touched * (_BYTES_PER_TOUCH + per_row) > MAX_MAPPED_BYTES:
-            self.reader.forget()
-            self._cache.n_rows_touched = 0
+            return self._windowed_batch(step, part=rows)
 
     def _row_ids_at(self, places: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
         """The rows at ascending places of the stream."""

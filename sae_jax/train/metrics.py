@@ -76,7 +76,7 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float | int) -> str:
     """Seconds as a person says them: 42 s, 3 min 10 s, 2 h 05 min."""
     if not math.isfinite(seconds):
         return "unknown"

@@ -116,7 +116,7 @@ def _existing(path: pathlib.Path) -> pathlib.Path:
     return path
 
 
-def size(n_bytes: float) -> str:
+def size(n_bytes: float | int) -> str:
     """Bytes as a person says them: 640 kB, 1.5 GB."""
     for unit in ("B", "kB", "MB", "GB"):
         if n_bytes < 999.5:

@@ -19,6 +19,7 @@ def test_export_and_ingest_are_a_round_trip(tmp_path, capfd):
     told = capfd.readouterr()
     assert f'tfds.builder_from_directory("{out}/embeddings/1.0.0")' in told.out
     assert "Download" not in told.out + told.err
+    assert [path.name for path in out.iterdir()] == ["embeddings"]
     assert dispatch(["ingest", str(out), "--feature=embedding", f"--out={back}"]) == 0
     reader = shards.open_shards(back)
     found = reader.read(np.arange(60))

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,27 @@ def test_rows_come_back_in_the_order_asked_for(folder, make):
     row_ids = np.array([349, 0, 100, 99, 100, 200, 7])
     found = shards.open_shards(folder).read(row_ids)
     np.testing.assert_array_equal(found, make.rows(350)[row_ids])
+
+
+@pytest.mark.parametrize("may_stay_mapped", [0, 2**30])
+@pytest.mark.parametrize("spread", [1, 100])
+def test_every_way_of_reading_gives_the_same_rows(
+    tmp_path, make, monkeypatch, may_stay_mapped, spread
+):
+    monkeypatch.setattr(shards, "MAX_MAPPED_BYTES", may_stay_mapped)
+    make.folder(tmp_path / "x", make.rows(3_000), dtype="bfloat16", rows_per_shard=700)
+    row_ids = np.random.default_rng(0).permutation(np.arange(0, 3_000, spread))
+    found = shards.open_shards(tmp_path / "x").read(row_ids)
+    np.testing.assert_array_equal(found, make.rows(3_000)[row_ids].astype(found.dtype))
+
+
+def test_a_file_cut_short_while_it_is_read_is_named(tmp_path, make, monkeypatch):
+    monkeypatch.setattr(shards, "MAX_MAPPED_BYTES", 0)
+    make.folder(tmp_path / "x", make.rows(3_000), rows_per_shard=3_000)
+    reader = shards.open_shards(tmp_path / "x")
+    os.truncate(tmp_path / "x" / "shard-00000-of-00001.npy", 50_000)
+    with pytest.raises(ShardError, match=r"ends before byte 96128: it was cut short"):
+        reader.read(np.array([7, 2_999]))
 
 
 def test_no_rows_can_be_asked_for(folder):

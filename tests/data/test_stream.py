@@ -146,7 +146,7 @@ PEAK = textwrap.dedent("""
     import numpy as np
     from sae_jax.data import manifest, prefetch, shards, stream
 
-    stream.MAX_MAPPED_BYTES = 16 * 2**20
+    shards.MAX_MAPPED_BYTES = 16 * 2**20  # so that 40 MB are many
     folder, n_steps, window_rows = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     rows = stream.RowStream(reader=shards.open_shards(folder), seed=0, batch_size=1024,
                             window_rows=window_rows)

@@ -73,6 +73,8 @@ def test_a_flipped_bit_is_found_and_the_step_before_is_used(
     assert checkpoints.steps() == [10, 20]
 
 
+# Orbax leaves the reads that it had begun behind when one fails.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("harm", ["truncate", "delete", "no meta"])
 def test_other_damage_is_found_too(checkpoints, state, tmp_path, harm):
     fill(checkpoints, state, {10: 0.5, 20: 0.4})

@@ -1,0 +1,61 @@
+"""What is written and shown of a run's numbers."""
+
+import json
+import math
+
+import pytest
+
+from sae_jax.train import metrics
+
+
+def log(folder, *, step=0):
+    return metrics.MetricsLog(folder, n_steps=100, batch_size=8, step=step)
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_each_write_is_one_json_line_and_nan_is_null(tmp_path):
+    writer = log(tmp_path)
+    writer.write(10, {"fvu": 0.5, "cosine": math.nan}, split="held_out")
+    writer.close()
+    assert lines(tmp_path) == [{"step": 10, "split": "held_out", "fvu": 0.5, "cosine": None}]
+    assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+def test_a_resume_forgets_what_came_after_its_checkpoint_and_half_a_line(tmp_path):
+    writer = log(tmp_path)
+    for step in (10, 20, 30):
+        writer.write(step, {"fvu": 0.5}, split="train")
+    writer.close()
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 40, "spl')
+    writer = log(tmp_path, step=20)
+    writer.write(30, {"fvu": 0.4}, split="train")
+    writer.close()
+    assert [line["step"] for line in lines(tmp_path)] == [10, 20, 30]
+    assert lines(tmp_path)[-1]["fvu"] == 0.4
+
+
+def test_progress_says_step_rate_and_time_left(tmp_path, capsys):
+    writer = log(tmp_path)
+    writer.show(50, {"fvu": 0.25})
+    writer.close()
+    shown = capsys.readouterr().err
+    for part in ("step 50/100", "fvu 0.25", "examples/s", "ETA 0 s"):
+        assert part in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0 s"),
+        (42, "42 s"),
+        (190, "3 min 10 s"),
+        (7_500, "2 h 05 min"),
+        (math.nan, "unknown"),
+    ],
+)
+def test_durations_are_said_as_a_person_says_them(seconds, text):
+    assert metrics.duration(seconds) == text
