@@ -2,7 +2,8 @@
 
 sae-jax train --config=experiments/paper.py --config.shards=FOLDER --workdir=runs/paper
 For comparison, the paper's own curve for this size: fvu at step 1, 272, 2,443, 6,514 and
-13,300 is .779, .431, .194, .136 and .119. Needs the authors' embeddings (271,492 abstracts, text-embedding-3-small).
+13,300 is .779, .431, .194, .136 and .119. It needs the authors' embeddings: 271,492
+abstracts, text-embedding-3-small. Not yet run here.
 
 The same: initial values, loss and its normaliser, constant learning rate, clip, dead
 window, k_aux = 2 k. Mended, as in all of sae_jax: dead latents are masked with −inf (with

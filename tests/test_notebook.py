@@ -8,7 +8,7 @@ import sae_jax
 from sae_jax.data.shards import open_shards
 from sae_jax.errors import CheckpointError, UsageError
 from sae_jax.model.sparse import Codes
-from sae_jax.train import loop
+from sae_jax.train import checkpoint, loop
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +53,14 @@ def test_edited_codes_with_another_number_of_latents_decode(sae):
 
 
 def test_the_averaged_parameters_are_loaded_where_there_are_any(run, sae):
-    import json
-
-    from sae_jax.train import checkpoint
-
-    wanted = {"model.W_dec": sae.W_dec}
+    names = ("b_dec", "b_enc", "W_dec")
+    wanted = {f"model.{name}": getattr(sae, name) for name in names}
+    wanted["model.W_enc_rows"] = sae.W_enc.T
     raw, _ = checkpoint.read_arrays(run / "checkpoints" / "60", wanted)
     assert not np.array_equal(raw["model.W_dec"], sae.W_dec)
-    assert json.loads((run / "config.json").read_text())["optimizer"]["ema_decay"] == 0.9
+    averaged = {name.replace("model.", "ema."): array for name, array in wanted.items()}
+    ema, _ = checkpoint.read_arrays(run / "checkpoints" / "60", averaged)
+    np.testing.assert_array_equal(ema["ema.W_dec"], sae.W_dec)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from tiny import command, config_file, metrics, planted_rows, run_command
 
 import sae_jax
 
+pytestmark = pytest.mark.slow
+
 N_STEPS = 1_200
 LONG = (f"--config.n_steps={N_STEPS}", "--config.checkpoint_every_steps=60")
 

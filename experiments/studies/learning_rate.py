@@ -32,7 +32,7 @@ CELLS: list[dict[str, float]] = [
     *({"learning_rate": rate, "batch_size": 256} for rate in (1e-3, 2e-3, 4e-3)),
     *({"learning_rate": rate, "batch_size": 4_096} for rate in (4e-3, 8e-3, 1.6e-2)),
     *({"learning_rate": rate, "n_latents": 768} for rate in (4e-3, 8e-3, 1.6e-2)),
-    *({"learning_rate": r, "n_latents": 12_288, "k": 64} for r in (1e-3, 2e-3, 4e-3)),
+    *({"learning_rate": r, "n_latents": 12_288, "k": 64} for r in (1e-3, 2e-3, 4e-3, 6e-3)),
 ]
 
 

@@ -24,9 +24,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_list(
         "latent", [], "Which latents, by number; otherwise drawn at random.", flag_values=values
     )
-    flags.DEFINE_integer(
-        "n_latents", 5, "How many to draw.", lower_bound=1, flag_values=values
-    )
+    flags.DEFINE_integer("n_latents", 5, "How many to draw.", lower_bound=1, flag_values=values)
     flags.DEFINE_integer(
         "n_examples", 5, "Strongest texts of each.", lower_bound=1, flag_values=values
     )
@@ -68,8 +66,10 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
         row_ids = row_ids[row_ids >= 0]
         records = reader.records(row_ids)
         print(f"\nlatent {latent}: on for {100 * examples.density[latent]:.3g} % of rows")
-        for value, row_id, i in zip(examples.values[latent], row_ids, range(len(row_ids)), strict=False):
-            text = f"row {row_id}" if records is None else str(records[i].get("text", ""))
+        texts = [f"row {i}" for i in row_ids]
+        if records is not None:
+            texts = [str(record.get("text", "")) for record in records]
+        for value, text in zip(examples.values[latent], texts, strict=False):
             print(f"  {value:6.3f}  {textwrap.shorten(text, 84, placeholder=' …')}")
 
 

@@ -5,6 +5,7 @@ and `run`. A mistake of the user ends in one paragraph and an exit code; only a
 defect of sae_jax shows a traceback.
 """
 
+import dataclasses
 import importlib
 import re
 import sys
@@ -13,10 +14,10 @@ from types import ModuleType
 
 from absl import flags
 
+from sae_jax import config
 from sae_jax.errors import SaeJaxError, UsageError
 
 COMMANDS = ("embed", "ingest", "check", "export", "train", "latents")
-NOT_OURS = re.compile(r"\s*\(.*?(?:did you mean|Did you mean).*?\)")
 
 
 def overview() -> str:
@@ -65,10 +66,25 @@ def dispatch(argv: list[str]) -> int:
         return 0
     try:
         arguments = values([command, *rest])[1:]
-    except (flags.Error, AttributeError, TypeError, ValueError) as error:
-        raise UsageError(f"{error} See `sae-jax {command} --help`.") from error
+    except flags.Error as error:
+        raise UsageError(f"{error}. See `sae-jax {command} --help`.") from error
+    except Exception as error:  # whatever the user's config file raises
+        raise UsageError(
+            f"{' '.join(word for word in rest if word.startswith('--config'))}: cannot be read "
+            f"as settings: {type(error).__name__}: {error}.{_known_settings(str(error))} "
+            f"See sae_jax/config.py, and `sae-jax {command} --help`."
+        ) from error
     code = module.run(values, arguments)
     return int(code or 0)
+
+
+def _known_settings(message: str) -> str:
+    """The settings there are, where an error says that one is not."""
+    found = re.search(r"not found on dataclass <class 'sae_jax\.config\.(\w+)'>", message)
+    if not found:
+        return ""
+    names = (field.name for field in dataclasses.fields(getattr(config, found.group(1))))
+    return f" Known here: {', '.join(names)}."
 
 
 def main() -> None:

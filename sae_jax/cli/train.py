@@ -11,6 +11,7 @@ codes: 0 done, 75 stopped and saved (run it again), 2 wrong use, 1 failure.
 
 import logging
 import pathlib
+from typing import Any, cast
 
 from absl import flags
 from ml_collections import config_flags
@@ -34,9 +35,15 @@ def define_flags(values: flags.FlagValues) -> None:
 def run(values: flags.FlagValues, arguments: list[str]) -> int:
     if arguments:
         raise UsageError(f"unexpected arguments {arguments}; every option is a --flag=VALUE.")
-    config = values.config
-    if not isinstance(config, Config):
+    config, flag = values.config, cast(Any, values["config"])
+    if config is None:
         raise UsageError("no config; expected --config=FILE, such as experiments/wordnet.py.")
+    if not isinstance(config, Config):
+        raise UsageError(
+            f"--config={flag.config_filename}: there is no such file, or its "
+            "get_config() returns something else; expected a Python file whose get_config() "
+            "returns a sae_jax.config.Config, such as experiments/wordnet.py."
+        )
     if not values.workdir:
         raise UsageError("no --workdir; expected a folder for the run, such as runs/first.")
     config.validate()

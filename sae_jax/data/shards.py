@@ -17,7 +17,7 @@ from sae_jax.errors import ShardError
 
 # A folder up to this size stays mapped whole: rows are read three times faster, and the
 # resident set grows by no more than this. Larger ones are read without mapping.
-MAX_MAPPED_BYTES = 256 * 2**20
+MAX_MAPPED_BYTES = 32 * 2**20
 _NEAR = 16  # rows
 
 

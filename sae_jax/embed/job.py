@@ -4,17 +4,15 @@ One pass over the source counts and hashes it, a second embeds it. Rows are enco
 pieces that end where shards end, so a resumed folder equals an uninterrupted one.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import itertools
 import json
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sae_jax.data.manifest import MANIFEST, Manifest, Provenance, read_manifest
+from sae_jax.data.progress import Progress
 from sae_jax.data.writer import ShardWriter
 from sae_jax.embed.encoder import Encoder
 from sae_jax.embed.texts import Record, TextSource
@@ -22,7 +20,6 @@ from sae_jax.errors import ShardError, UsageError
 
 ROWS_PER_SHARD = 4_096  # a kill loses at most so many: half a minute of MiniLM on a laptop
 TEXTS_PER_CALL = 2_048  # sorted by length together: padding 12 %, 13 % with half as many
-SECONDS_PER_LINE = 10.0  # between lines of progress where there is no terminal
 N_SAMPLED = 512  # texts, evenly spread, that the plan is judged by
 
 Say = Callable[[str], None]
@@ -75,18 +72,15 @@ def embed(
     n_done = writer.n_rows_done
     if n_done:
         say(f"Going on after {n_done:,} rows that an earlier run left in {folder}.")
-    started = time.monotonic()
-    with _progress(n_done, n_texts=survey.n_texts, say=say) as advance:
-        taken = itertools.islice(texts_of(source, limit=limit), n_done, None)
+    taken = itertools.islice(texts_of(source, limit=limit), n_done, None)
+    with Progress("embed", total=survey.n_texts, done=n_done, unit="texts") as progress:
         for records in pieces(taken, first=n_done, rows_per_shard=rows_per_shard):
             writer.append(encoder.encode([r["text"] for r in records]), records=records)
-            advance(len(records))
+            progress.add(len(records))
     manifest = writer.finish()
-    seconds = max(time.monotonic() - started, 1e-9)
-    n_new = manifest.n_rows - n_done
     say(
         f"Wrote {manifest.n_rows:,} rows of width {manifest.d_in} as {dtype} into {folder}: "
-        f"{n_new:,} texts in {seconds:.1f} s, {n_new / seconds:,.0f} texts/s."
+        f"{manifest.n_rows - n_done:,} texts, {progress.rate:,.0f} texts/s."
     )
     return manifest
 
@@ -179,33 +173,3 @@ def _already_there(folder: Path, *, identity: str, say: Say) -> Manifest:
         )
     say(f"{folder} already holds exactly this: {manifest.n_rows:,} rows. Nothing to do.")
     return manifest
-
-
-@contextlib.contextmanager
-def _progress(n_done: int, *, n_texts: int, say: Say) -> Iterator[Callable[[int], None]]:
-    """Yields a function to call after each piece: a bar on a terminal, lines elsewhere."""
-    if sys.stderr.isatty():
-        from tqdm import tqdm
-
-        with tqdm(total=n_texts, initial=n_done, unit=" texts", smoothing=0.1) as bar:
-            yield bar.update
-        return
-    started = last_line = time.monotonic()
-    n_start = n_done
-
-    def advance(n_more: int) -> None:
-        nonlocal n_done, last_line
-        is_first = n_done == n_start
-        n_done += n_more
-        now = time.monotonic()
-        if not is_first and now - last_line < SECONDS_PER_LINE:
-            return
-        last_line = now
-        rate = (n_done - n_start) / max(now - started, 1e-9)
-        left = (n_texts - n_done) / rate
-        # The first piece includes compiling, so its estimate is on the safe side.
-        note = " (first estimate)" if is_first else ""
-        done = f"{n_done:,} of {n_texts:,} texts, {rate:,.0f} texts/s"
-        say(f"{done}, about {left:.0f} s left{note}")
-
-    yield advance

@@ -72,7 +72,9 @@ def train(config: Config, *, reader: ShardReader, workdir: pathlib.Path) -> dict
         meta = {"data_fingerprint": reader.fingerprint, "seconds": seconds}
         checkpoints.save(state, step=at, meta=meta, fvu=quality.fvu)
 
-    with contextlib.closing(checkpoints), contextlib.closing(log), stop_requests() as stop:
+    with contextlib.ExitStack() as at_the_end, stop_requests() as stop:
+        for resource in (checkpoints, log, blocks):
+            at_the_end.callback(resource.close)
         pending: tuple[Block, Measured] | None = None
         for block in blocks:
             due = block.start % config.checkpoint_every_steps == 0 or stop.is_set()
@@ -126,19 +128,11 @@ def settle(
 
 def _explain_not_finite(block: Block, *, at: int, reader: ShardReader) -> None:
     row_ids = block.row_ids[at]
-    bad = ~np.isfinite(reader.read(row_ids).astype(np.float32)).all(axis=1)
-    if bad.any():
-        row_id = int(row_ids[np.argmax(bad)])
-        cause = (
-            f"{int(bad.sum())} of its rows hold NaN or Inf, such as row {row_id} "
-            f"({reader.locate(row_id)}). Run `sae-jax check {reader.folder}`, and ingest "
-            "without them"
-        )
-    else:
-        cause = (
-            "its rows are finite, so the steps grew too large. Lower "
-            "--config.optimizer.learning_rate, or raise --config.optimizer.warmup_steps"
-        )
+    rows = reader.read(row_ids).astype(np.float32)
+    cause = statistics.not_finite(reader, row_ids=row_ids, rows=rows) or (
+        "its rows are finite, so the steps grew too large. Lower "
+        "--config.optimizer.learning_rate, or raise --config.optimizer.warmup_steps"
+    )
     raise TrainingError(
         f"the loss or gradient of step {block.start + at} is not finite: {cause}. The last "
         "checkpoint holds the state before and was kept."

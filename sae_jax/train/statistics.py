@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from sae_jax.data.shards import ShardReader
+from sae_jax.errors import ShardError
 
 MOST_ROWS = 1_000_000  # a corpus beyond this is measured on as many evenly spaced rows
 ROWS_PER_READ = 8_192
@@ -29,10 +30,37 @@ def spread_positions(n_train: int, *, most: int) -> np.ndarray:
 def read_in_parts(
     reader: ShardReader, row_ids: np.ndarray
 ) -> Iterator[Float[np.ndarray, "rows d_in"]]:
-    """The rows as float32, a bounded number at a time."""
+    """The rows as float32, a bounded number at a time.
+
+    Raises:
+        ShardError: a row holds NaN or Inf; it is named.
+    """
     for start in range(0, len(row_ids), ROWS_PER_READ):
-        yield reader.read(row_ids[start : start + ROWS_PER_READ]).astype(np.float32)
+        here = row_ids[start : start + ROWS_PER_READ]
+        rows = reader.read(here).astype(np.float32)
+        bad = not_finite(reader, row_ids=here, rows=rows)
+        if bad:
+            raise ShardError(
+                f"{reader.folder}: {bad}; expected finite numbers. Run `sae-jax check "
+                f"{reader.folder}` for all of them, and `sae-jax ingest --bad_rows=drop` to "
+                "leave them out."
+            )
+        yield rows
         reader.forget()
+
+
+def not_finite(
+    reader: ShardReader, *, row_ids: np.ndarray, rows: Float[np.ndarray, "rows d_in"]
+) -> str:
+    """Says which of the rows hold NaN or Inf; empty where all are finite."""
+    bad = ~np.isfinite(rows).all(axis=1)
+    if not bad.any():
+        return ""
+    row_id = int(row_ids[np.argmax(bad)])
+    return (
+        f"{int(bad.sum())} of {len(rows)} rows hold NaN or Inf, the first of them row {row_id} "
+        f"({reader.locate(row_id)})"
+    )
 
 
 def measure(reader: ShardReader) -> DataStatistics:

@@ -33,7 +33,7 @@ def test_fifty_texts_become_a_folder(input_file, tmp_path, capsys):
     assert "text: column 'abstract', taken for its name" in said
     assert "kept beside it: year" in said
     assert "left out: 1 empty texts (ids p3)" in said
-    assert "about 0 s left (first estimate)" in said
+    assert "texts/s" in said
     assert f"Wrote 49 rows of width 384 as float32 into {out}" in said
     assert "Next: sae-jax train --config=experiments/wordnet.py" in said
     assert f"--config.shards={out} --config.sae.d_in=384" in said

@@ -9,7 +9,7 @@ from tiny import config, metrics, planted_rows
 
 import sae_jax
 from sae_jax.data.shards import open_shards
-from sae_jax.errors import CheckpointError, RunAgain, TrainingError, UsageError
+from sae_jax.errors import CheckpointError, RunAgain, ShardError, TrainingError, UsageError
 from sae_jax.train import loop, run_folder
 
 
@@ -56,6 +56,19 @@ def test_the_same_run_twice_is_the_same_and_another_seed_is_not(rows_folder, tmp
     assert not np.array_equal(a, c)
 
 
+@pytest.fixture(scope="module")
+def defaults(tmp_path_factory):
+    """The decoders of two runs that the changed ones are compared with."""
+    folder = tmp_path_factory.mktemp("defaults")
+    (folder / "rows").mkdir()
+    rows = planted_rows(2_000)
+    np.save(folder / "rows" / "a.npy", rows[:1_200])
+    np.save(folder / "rows" / "b.npy", rows[1_200:])
+    train(folder / "rows", folder / "base", n_steps=24)
+    train(folder / "rows", folder / "early", n_steps=24, dead_after_examples=64)
+    return {name: np.asarray(sae_jax.load(folder / name).W_dec) for name in ("base", "early")}
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -74,12 +87,10 @@ def test_the_same_run_twice_is_the_same_and_another_seed_is_not(rows_folder, tmp
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_every_setting_changes_the_result(rows_folder, tmp_path, change):
-    base = {"dead_after_examples": 64} if "dead_after_examples" in change else {}
-    train(rows_folder, tmp_path / "base", n_steps=24, **base)
+def test_every_setting_changes_the_result(rows_folder, tmp_path, defaults, change):
+    base = "early" if "dead_after_examples" in change else "base"
     train(rows_folder, tmp_path / "changed", n_steps=24, **change)
-    a, b = (np.asarray(sae_jax.load(tmp_path / name).W_dec) for name in ("base", "changed"))
-    assert not np.array_equal(a, b)
+    assert not np.array_equal(sae_jax.load(tmp_path / "changed").W_dec, defaults[base])
 
 
 def test_sparse_and_dense_products_train_the_same(rows_folder, tmp_path):
@@ -89,13 +100,13 @@ def test_sparse_and_dense_products_train_the_same(rows_folder, tmp_path):
     np.testing.assert_allclose(a, b, atol=1e-4)  # four Adam steps of rounding
 
 
-def test_a_row_of_nan_stops_the_run_and_is_named(tmp_path):
+def test_a_row_of_nan_is_named_before_training(tmp_path):
     rows = planted_rows(2_000)
     rows[1_234] = np.nan
     folder = tmp_path / "rows"
     folder.mkdir()
     np.save(folder / "a.npy", rows)
-    with pytest.raises(TrainingError, match=r"row 1234 \(a\.npy.*sae-jax check"):
+    with pytest.raises(ShardError, match=r"row 1234 \(a\.npy.*sae-jax check"):
         train(folder, tmp_path / "run", n_steps=100)
 
 
@@ -121,9 +132,12 @@ def test_other_settings_on_resume_are_refused_and_named(rows_folder, tmp_path):
 
 
 def test_a_second_process_in_the_same_folder_is_refused(tmp_path):
-    with run_folder.claim(tmp_path / "run"), pytest.raises(UsageError, match="another process"):
-        with run_folder.claim(tmp_path / "run"):
-            pass
+    with (
+        run_folder.claim(tmp_path / "run"),
+        pytest.raises(UsageError, match="another process"),
+        run_folder.claim(tmp_path / "run"),
+    ):
+        pass
 
 
 def test_rows_of_another_width_are_refused_before_anything_is_written(rows_folder, tmp_path):

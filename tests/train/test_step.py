@@ -19,10 +19,8 @@ def start(settings, rows):
 
 
 def in_numpy(model):
-    return {
-        "W_enc": np.asarray(model.W_enc, float),
-        **{name: np.asarray(getattr(model, name)[...], float) for name in ("b_enc", "W_dec", "b_dec")},
-    }  # fmt: skip
+    named = {name: getattr(model, name)[...] for name in ("b_enc", "W_dec", "b_dec")}
+    return {name: np.asarray(a, float) for name, a in (named | {"W_enc": model.W_enc}).items()}
 
 
 @pytest.mark.parametrize("clip_norm", [1e9, 0.05])
@@ -137,7 +135,7 @@ def test_a_planted_dictionary_is_recovered(tmp_path):
     rows = rows.astype(np.float32)
     state = start(settings, rows[:5_000])
     block = jax.jit(functools.partial(step.train_block, config=settings))
-    for i in range(30):
+    for _ in range(30):
         drawn = rng.integers(0, len(rows), (50, 256))
         state, metrics = block(state, jnp.asarray(rows[drawn]))
     cosines = np.asarray(state.model.W_dec[...]) @ directions.T
