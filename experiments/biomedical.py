@@ -9,7 +9,7 @@ from sae_jax.config import Config, SaeConfig
 
 def get_config() -> Config:
     return Config(
-        sae=SaeConfig(d_in=384, n_latents=3_072, k=32),
+        sae=SaeConfig(d_in=384, n_latents=2_048, k=16),
         shards="data/biomedical",
-        n_steps=768,  # 40 passes over 19,517 training rows
+        n_steps=384,  # 20 passes over 19,517 training rows
     )

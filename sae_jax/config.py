@@ -10,6 +10,7 @@ ARCHITECTURES = ("topk",)
 INITS = ("default", "paper")
 NORMALISERS = ("dataset", "batch")
 PRODUCTS = ("auto", "sparse", "dense")
+ROWS_PER_BLOCK = 1_024  # neighbours that a shuffle within windows reads together
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -67,6 +68,12 @@ class Config:
         for name in positive:
             _at_least(name, getattr(self, name), 1)
         _at_least("window_rows", self.window_rows, 0)
+        if self.window_rows % ROWS_PER_BLOCK:
+            raise UsageError(
+                f"window_rows={self.window_rows} is not a multiple of {ROWS_PER_BLOCK}, the "
+                "neighbouring rows that are read together. Set window_rows to "
+                f"{-(-self.window_rows // ROWS_PER_BLOCK) * ROWS_PER_BLOCK}, or to 0."
+            )
         for name in ("log_every_steps", "checkpoint_every_steps"):
             value = getattr(self, name)
             if value % self.block_steps:

@@ -91,9 +91,11 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
         limit=values.limit,
         licence=values.licence,
     )
+    n_steps = max(-(-20 * (manifest.n_rows - manifest.held_out.n_rows) // 1_024), 1)
     print(
-        "Next: sae-jax train --config=experiments/wordnet.py --workdir=runs/mine "
-        f"--config.shards={values.out} --config.sae.d_in={manifest.d_in}"
+        "Next: sae-jax train --config=experiments/biomedical.py --workdir=runs/mine "
+        f"--config.shards={values.out} --config.sae.d_in={manifest.d_in} "
+        f"--config.n_steps={n_steps}  # 20 passes over the rows"
     )
 
 

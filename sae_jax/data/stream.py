@@ -10,11 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int64, Shaped
 
+from sae_jax.config import ROWS_PER_BLOCK
 from sae_jax.data import permutation
 from sae_jax.data.shards import ShardReader
 from sae_jax.errors import UsageError
-
-ROWS_PER_BLOCK = 1_024  # neighbours that a windowed shuffle reads together
 
 
 class _Window(NamedTuple):

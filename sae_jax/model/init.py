@@ -12,15 +12,19 @@ def geometric_median(
     """The point with the least sum of distances to the rows, by Weiszfeld's iteration.
 
     In float64, with distances bounded below: the product of weights that overflows in
-    other trainers for rows of norm < 1 never appears.
+    other trainers for rows of norm < 1 never appears. A part of the rows at a time.
     """
-    rows = rows.astype(np.float64)
-    median = rows.mean(axis=0)
-    scale = np.sqrt(np.mean(np.sum((rows - median) ** 2, axis=1))) or 1.0
+    parts = [rows[i : i + 2_048] for i in range(0, len(rows), 2_048)]
+    median = rows.mean(axis=0, dtype=np.float64)
+    scale = np.sqrt(sum(np.sum((part - median) ** 2) for part in parts) / len(rows)) or 1.0
     for _ in range(n_iterations):
-        distances = np.linalg.norm(rows - median, axis=1)
-        weights = 1 / np.maximum(distances, 1e-6 * scale)
-        moved = weights @ rows / weights.sum()
+        total, weight = np.zeros_like(median), 0.0
+        for part in parts:
+            distances = np.linalg.norm(part - median, axis=1)
+            weights = 1 / np.maximum(distances, 1e-6 * scale)
+            total += weights @ part
+            weight += weights.sum()
+        moved = total / weight
         done = np.linalg.norm(moved - median) < 1e-6 * scale
         median = moved
         if done:

@@ -34,11 +34,13 @@ def claim(workdir: pathlib.Path) -> Iterator[None]:
 def settle_config(config: Config, *, workdir: pathlib.Path) -> None:
     """Writes `config.json`, or checks that it is the one that this folder was begun with.
 
+    Before the first checkpoint nothing has come of the old settings: new ones replace them.
+
     Raises:
         UsageError: settings differ from those of the run that is there.
     """
     path = workdir / "config.json"
-    if not path.exists():
+    if not path.exists() or not any((workdir / "checkpoints").glob("[0-9]*")):
         write_atomically(path, config.to_json().encode())
         return
     differences = differing_settings(read_config(workdir), config)

@@ -17,7 +17,7 @@ from sae_jax.train.checkpoint import Checkpoints
 from sae_jax.train.statistics import DataStatistics
 from sae_jax.train.step import TrainState
 
-INIT_ROWS = 32_768  # for the geometric median, as in Gao et al.
+INIT_ROWS = 8_192  # for the geometric median: its error is 1 % of the rows' spread
 PAPER_INIT_ROWS = 10_000  # the first ones, for the paper's coordinate-wise median
 
 

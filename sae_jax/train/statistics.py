@@ -10,7 +10,7 @@ from sae_jax.data.shards import ShardReader
 from sae_jax.errors import ShardError
 
 MOST_ROWS = 1_000_000  # a corpus beyond this is measured on as many evenly spaced rows
-ROWS_PER_READ = 8_192
+ROWS_PER_READ = 2_048
 
 
 class DataStatistics(NamedTuple):
@@ -70,7 +70,7 @@ def measure(reader: ShardReader) -> DataStatistics:
     products = np.zeros((reader.d_in, reader.d_in))
     for rows in read_in_parts(reader, row_ids):
         total += rows.sum(axis=0, dtype=np.float64)
-        # float32 products of 8,192 rows at most, summed in float64: 1e-6 relative.
+        # float32 products of 2,048 rows at most, summed in float64: 1e-6 relative.
         products += rows.T @ rows
     mean = total / len(row_ids)
     covariance = products / len(row_ids) - np.outer(mean, mean)

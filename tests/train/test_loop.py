@@ -157,3 +157,12 @@ def stop_after_first_save(monkeypatch):
         signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(loop.Checkpoints, "save", save_and_stop)
+
+
+def test_before_the_first_checkpoint_settings_may_still_change(rows_folder, tmp_path):
+    """Such as after a learning rate that was too large at once."""
+    with pytest.raises(TrainingError):
+        train(rows_folder, tmp_path / "run", learning_rate=1e38, warmup_steps=0)
+    summary = train(rows_folder, tmp_path / "run")
+    assert summary["config"]["optimizer"]["learning_rate"] == 0
+    assert [line["step"] for line in metrics(tmp_path / "run")] == list(range(4, 61, 4))
