@@ -36,7 +36,7 @@ def main() -> None:
         x, y = curve(run)
         axes.plot(x, y, color=colour, linewidth=2)
         axes.annotate(
-            f"{name}: {y[-1]:.3f}", (x[-1], y[-1]), xytext=(0, 7), color=colour,
+            f"{name}: {y[-1]:.3f}", (x[-1], y[-1]), xytext=(0, 18), color=colour,
             textcoords="offset points", ha="right",
         )  # fmt: skip
     axes.axhline(pca, color="#777777", linestyle="--", linewidth=1)

@@ -51,7 +51,8 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     from sae_jax.data.shards import open_shards
     from sae_jax.train import loop, plan, run_folder, setup, summary
 
-    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells of every file
+    # Orbax tells of every file, and prints a traceback of what it then raises to us.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
     workdir = pathlib.Path(values.workdir)
     reader = open_shards(config.shards)
     setup.check_data(config, reader)

@@ -6,10 +6,12 @@ guards the structure of a checkpoint but not its payload (a flipped bit restores
 silently), so `meta` holds a checksum per array, verified on every restore.
 """
 
+import contextlib
 import json
 import logging
 import pathlib
 import zlib
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import jax
@@ -92,19 +94,40 @@ class Checkpoints:
         for name, array in arrays.items():
             items[_item(name)][name] = array
         saves = {item: ocp.args.StandardSave(arrays) for item, arrays in items.items()}
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(meta=ocp.args.JsonSave(meta), **saves),
-            metrics={"fvu": fvu},
-            force=True,
-        )
+        with self._explained():
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(meta=ocp.args.JsonSave(meta), **saves),
+                metrics={"fvu": fvu},
+                force=True,
+            )
 
     def wait(self) -> None:
-        """Returns when everything saved is on disk; raises what went wrong there."""
-        self._manager.wait_until_finished()
+        """Returns when everything saved is on disk.
+
+        Raises:
+            CheckpointError: it could not be written, such as to a full disk.
+        """
+        with self._explained():
+            self._manager.wait_until_finished()
 
     def close(self) -> None:
-        self._manager.close()
+        """Ends the background threads. What failed there was raised by `save` or `wait`."""
+        with contextlib.suppress(Exception):
+            self._manager.close()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # Orbax and TensorStore raise a dozen types
+            full = "No space left" in str(error)
+            raise CheckpointError(
+                f"{self.folder}: a checkpoint could not be written: "
+                f"{'no space is left on the disk' if full else _first_line(error)}. The "
+                "checkpoints before it are whole. Mend that (`--dry_run` says how much space "
+                "is needed), and run the same command again to go on."
+            ) from error
 
     def restore_latest(self, like: Tree) -> tuple[Tree, dict[str, Any]] | None:
         """The newest whole state, in the shape and placement of `like`; None without any.
@@ -145,6 +168,11 @@ class Checkpoints:
         (self.folder / str(step)).rename(target)
         self._manager = self._open()
         return target
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:200]}"
 
 
 def read_meta(step_folder: pathlib.Path) -> dict[str, Any]:
@@ -205,9 +233,7 @@ def _read_item(step_folder: pathlib.Path, item: str, *, targets: Arrays) -> Arra
             arrays: Arrays = checkpointer.restore((step_folder / item).absolute(), targets)
             return arrays
     except Exception as error:  # Orbax and TensorStore raise a dozen types for damage
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else ""
         raise DamagedError(
-            f"{step_folder / item}: cannot be restored ({type(error).__name__}: "
-            f"{first_line[:200]}); expected a whole Orbax checkpoint. It was damaged after "
-            "it was written."
+            f"{step_folder / item}: cannot be restored ({_first_line(error)}); expected a "
+            "whole Orbax checkpoint. It was damaged after it was written."
         ) from error

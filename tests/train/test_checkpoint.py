@@ -1,5 +1,7 @@
 """Checkpoints: exact, kept, verified, and never a damaged one taken for a whole one."""
 
+import resource
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -124,3 +126,17 @@ def test_names_are_those_of_the_parameters(state):
     names = set(checkpoint.named_leaves(state))
     assert {"model.W_dec", "model.b_enc", "ema.W_enc_rows", "step"} <= names
     assert "opt_state.1.mu.W_dec" in names
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_cannot_be_written_is_said_and_the_one_before_is_whole(checkpoints, state):
+    """As on a full disk: the system refuses files over 1 kB."""
+    fill(checkpoints, state, {10: 0.5})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_024, hard))
+    try:
+        with pytest.raises(CheckpointError, match="could not be written"):
+            fill(checkpoints, state, {20: 0.4})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert checkpoints.restore_latest(state)[1]["step"] == 10
