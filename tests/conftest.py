@@ -1,4 +1,4 @@
-"""Shared set-up: eight CPU devices, and small real-looking data with planted directions."""
+"""Shared set-up: the CPU, the benchmark corpus where it is, and a small plain folder of rows."""
 
 import os
 import pathlib

@@ -1,6 +1,7 @@
 """Write a shard folder in a format that other tools read.
 
   sae-jax export data/mine --tfds=tensorflow_datasets
+  sae-jax export data/biomedical --tfds=/tmp/tfds
 
 Writes the TFDS data set OUT/embeddings/1.0.0 (ArrayRecord, no TensorFlow needed), with
 the features embedding, row_id, held_out and, where the folder has them, id and text.

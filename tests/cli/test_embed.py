@@ -35,7 +35,7 @@ def test_fifty_texts_become_a_folder(input_file, tmp_path, capsys):
     assert "left out: 1 empty texts (ids p3)" in said
     assert "texts/s" in said
     assert f"Wrote 49 rows of width 384 as float32 into {out}" in said
-    assert "Next: sae-jax train --config=experiments/wordnet.py" in said
+    assert "Next: sae-jax train --config=experiments/biomedical.py" in said
     assert f"--config.shards={out} --config.sae.d_in=384" in said
     reader = open_shards(out)
     rows = reader.read(np.arange(49))

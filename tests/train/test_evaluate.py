@@ -1,5 +1,6 @@
 """Held-out metrics against NumPy, whatever the number of rows."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from tiny import config, planted_rows
@@ -21,7 +22,7 @@ def test_quality_equals_numpy(tmp_path, n_rows):
         model, row_ids
     )
     x = rows[row_ids]
-    codes = model.encode(x, settings)
+    codes = model.encode(jnp.asarray(x), settings)
     x_hat = np.asarray(model.decode(codes, settings))
     on = np.asarray(codes.values) > 0
     cosine = (x * x_hat).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(x_hat, axis=1)
