@@ -2,6 +2,7 @@
 
 sae-jax train --config=experiments/wordnet_paper.py --config.shards=DATA/wordnet-glosses \
     --workdir=runs/wordnet-paper
+Hardware, time, result: 2 CPU cores, 73 s; held-out fvu .410 (PCA-32 .643), none dead.
 """
 
 from sae_jax.config import Config, OptimizerConfig, SaeConfig

@@ -1,4 +1,4 @@
-"""Shared set-up: the CPU, the benchmark corpus where it is, and a small plain folder of rows."""
+"""Shared set-up: the benchmark corpus where it is, and a small plain folder of rows."""
 
 import os
 import pathlib
