@@ -132,7 +132,7 @@ def test_a_parquet_file_of_dates_lists_and_nulls_gives_json_values(tmp_path):
         ("r.csv", b"id,text\n1\n", r"line 2: has 1 fields; the first line names 2"),
         ("r.csv", b'id,text\n1,"a\n', r"r\.csv, after line 1: unexpected end of data"),
         ("r.txt.gz", b"not gzip", r"r\.txt\.gz: is not a whole gzip file"),
-        ("r.txt.gz", gzip.compress(b"a\n" * 999)[:-9], r"is not a whole gzip file"),
+        ("r.txt.gz", gzip.compress(b"a\n" * 999, mtime=0)[:-9], r"is not a whole gzip file"),
         ("r.parquet", b"PAR1 cut short", r"r\.parquet: is not a whole Parquet file"),
         ("r.docx", b"", r"no texts that can be read; found r\.docx; expected \.jsonl"),
     ],
