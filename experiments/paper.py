@@ -7,7 +7,8 @@ abstracts, text-embedding-3-small. Not yet run here.
 
 The same: initial values, loss and its normaliser, constant learning rate, clip, dead
 window, k_aux = 2 k. Mended, as in all of sae_jax: dead latents are masked with −inf (with
-0, negative ones get no gradient), and a latent fires only where its value is above 0.
+0, negative ones get no gradient), a latent fires only where its value is above 0, and a
+tenth of the rows is held out, where the paper trained and measured on all.
 """
 
 from sae_jax.config import Config, OptimizerConfig, SaeConfig

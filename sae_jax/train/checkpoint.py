@@ -70,11 +70,17 @@ class Checkpoints:
         policy = keep.AnyPreservationPolicy(
             [
                 keep.LatestN(2),
-                keep.BestN(get_metric_fn=lambda m: m["fvu"], reverse=True, n=1),
+                keep.BestN(get_metric_fn=_fvu, reverse=True, n=1),
             ]
         )
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=policy, cleanup_tmp_directories=True, create=True
+            preservation_policy=policy,
+            # The policy decides alone, but without best_fn Orbax does not store the fvu, and
+            # after a resume every older checkpoint would be kept for want of it.
+            best_fn=_fvu,
+            best_mode="min",
+            cleanup_tmp_directories=True,
+            create=True,
         )
         return ocp.CheckpointManager(self.folder, options=options)
 
@@ -168,6 +174,10 @@ class Checkpoints:
         (self.folder / str(step)).rename(target)
         self._manager = self._open()
         return target
+
+
+def _fvu(metrics: dict[str, float]) -> float:
+    return metrics["fvu"]
 
 
 def _first_line(error: Exception) -> str:

@@ -57,6 +57,14 @@ def test_the_latest_two_and_the_best_are_kept(checkpoints, state):
     assert checkpoints.steps() == [20, 40, 50]
 
 
+def test_the_best_is_still_known_after_a_resume(checkpoints, state, tmp_path):
+    fill(checkpoints, state, {10: 0.5, 20: 0.2, 30: 0.4})
+    resumed = checkpoint.Checkpoints(tmp_path / "checkpoints")
+    fill(resumed, state, {40: 0.3, 50: 0.35})
+    assert resumed.steps() == [20, 40, 50]
+    resumed.close()
+
+
 def test_nothing_saved_gives_nothing(checkpoints, state):
     assert checkpoints.restore_latest(state) is None
 
