@@ -59,7 +59,7 @@ def train(config: Config, *, reader: ShardReader, workdir: pathlib.Path) -> dict
     )
     log = MetricsLog(workdir, n_steps=config.n_steps, batch_size=config.batch_size, step=first)
     blocks = prefetch(
-        functools.partial(_draw, stream, config),
+        lambda start: setup.draw(stream, start=start, config=config),
         steps=range(first, config.n_steps, config.block_steps),
     )
     started = time.monotonic()
@@ -103,10 +103,6 @@ def train(config: Config, *, reader: ShardReader, workdir: pathlib.Path) -> dict
         )
         run_folder.write_summary(workdir, result)
     return result
-
-
-def _draw(stream: RowStream, config: Config, start: int) -> Block:
-    return setup.draw(stream, start=start, config=config)
 
 
 def settle(
