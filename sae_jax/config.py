@@ -10,6 +10,9 @@ ARCHITECTURES = ("topk",)
 INITS = ("default", "paper")
 NORMALISERS = ("dataset", "batch")
 PRODUCTS = ("auto", "sparse", "dense")
+SELECTIONS = ("auto", "lax", "chunks")
+MATMULS = ("float32", "tf32", "bfloat16")
+MOMENTS = ("float32", "bfloat16")
 ROWS_PER_BLOCK = 1_024  # neighbours that a shuffle within windows reads together
 
 
@@ -27,7 +30,9 @@ class SaeConfig:
     multi_topk_coefficient: float = 0.0  # weight of the loss at 4 k; 0 leaves it out
     dead_after_examples: int = 262_144  # silent for so many examples: dead
     loss_normaliser: str = "dataset"  # or "batch": the variance that the loss is divided by
-    products: str = "auto"  # "sparse" or "dense" decode and gradients; auto: by backend
+    products: str = "auto"  # "sparse" or "dense" decode and gradients; auto: model/paths.py
+    selection: str = "auto"  # top-k by "lax" or by "chunks"; auto: model/paths.py
+    matmul: str = "float32"  # inputs of dense products: or "tf32", "bfloat16"
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -39,6 +44,7 @@ class OptimizerConfig:
     decay_fraction: float = 0.2  # last share of the steps, linear down to 0
     clip_norm: float = 1.0  # largest global gradient norm
     ema_decay: float = 0.0  # averaged weights, used for evaluation; 0 is off
+    first_moment: str = "float32"  # how Adam's first moment is stored: or "bfloat16"
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -52,7 +58,7 @@ class Config:
     batch_size: int = 1_024  # examples per step, over all devices
     seed: int = 0  # of the initial weights and of the order of rows
     window_rows: int = 0  # rows shuffled together in memory; 0: the whole data set, exactly
-    block_steps: int = 16  # steps per call of the compiled program
+    block_steps: int = 8  # steps per call of the compiled program
     log_every_steps: int = 64  # a multiple of block_steps, as is the next
     checkpoint_every_steps: int = 512  # evaluate on held-out rows, then save
     eval_rows: int = 16_384  # most held-out rows per evaluation during training
@@ -143,9 +149,12 @@ def _check_sae(sae: SaeConfig) -> None:
     _one_of("sae.init", sae.init, INITS)
     _one_of("sae.loss_normaliser", sae.loss_normaliser, NORMALISERS)
     _one_of("sae.products", sae.products, PRODUCTS)
+    _one_of("sae.selection", sae.selection, SELECTIONS)
+    _one_of("sae.matmul", sae.matmul, MATMULS)
 
 
 def _check_optimizer(optimizer: OptimizerConfig) -> None:
+    _one_of("optimizer.first_moment", optimizer.first_moment, MOMENTS)
     _at_least("optimizer.learning_rate", optimizer.learning_rate, 0)
     _at_least("optimizer.warmup_steps", optimizer.warmup_steps, 0)
     if optimizer.clip_norm <= 0:

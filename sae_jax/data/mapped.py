@@ -16,8 +16,10 @@ import numpy as np
 from jaxtyping import Int64, Shaped
 
 from sae_jax.data import dtypes
+from sae_jax.data.gather import RowFile
 from sae_jax.errors import ShardError
 
+_LOT = 1_024  # rows picked at once: 6.3 million a second; 3.9 where they leave a core's L2
 SAFETENSORS_DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
@@ -58,34 +60,24 @@ class MappedRows:
         self.rows: Shaped[np.ndarray, "rows d_in"] = flat.reshape(layout.shape)
 
     @functools.cached_property
-    def _descriptor(self) -> int:
+    def opened(self) -> RowFile:
+        """The file, for reads that leave the map alone."""
         descriptor = os.open(self.path, os.O_RDONLY)
         weakref.finalize(self, os.close, descriptor)
-        return descriptor
+        return RowFile(self.path, descriptor, self._offset)
 
-    def gather(
-        self, row_ids: Int64[np.ndarray, " n"], *, by_map: bool
-    ) -> Shaped[np.ndarray, "n d_in"]:
-        """Copies rows out, through the map or with a read each.
-
-        Measured on a virtual machine with all files cached, rows of 768 bytes per second of
-        one core: 1.2 million from pages already mapped, 0.4 million by reads, 0.14 million
-        where each row is a page fault, as it is when pages are forgotten in between.
-        """
-        if by_map:
-            return self.rows[row_ids]
-        found = np.empty((len(row_ids), self.rows.shape[1]), self.rows.dtype)
-        n_bytes = found.shape[1] * found.dtype.itemsize
-        into = found.view(np.uint8).reshape(-1).data
-        descriptor, preadv, start = self._descriptor, os.preadv, 0
-        for offset in (row_ids * n_bytes + self._offset).tolist():
-            if preadv(descriptor, (into[start : start + n_bytes],), offset) != n_bytes:
-                raise ShardError(
-                    f"{self.path}: ends before byte {offset + n_bytes}: it was cut short while "
-                    "it was open. Restore the file."
-                )
-            start += n_bytes
-        return found
+    def pick(
+        self,
+        row_ids: Int64[np.ndarray, " n"],
+        *,
+        into: Shaped[np.ndarray, " rows"],
+        places: Int64[np.ndarray, " n"],
+    ) -> None:
+        """into[places] = the rows of these ids, out of the map; each is one void."""
+        rows = self.rows.view(into.dtype)[:, 0]
+        for start in range(0, len(row_ids), _LOT):
+            lot = slice(start, start + _LOT)
+            into[places[lot]] = rows[row_ids[lot]]
 
     def forget(self) -> None:
         """Gives the pages back: they stay in the page cache, but not in our resident set."""

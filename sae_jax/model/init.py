@@ -32,9 +32,24 @@ def geometric_median(
     return median.astype(np.float32)
 
 
+def squared_norms(W: Float[Array, "rows width"]) -> Float[Array, " rows"]:
+    """Σ W² of each row.
+
+    In two halves at once: XLA:CPU hands a single sum to a library, for which it writes out
+    all that W is made of (in a training step of 6,144 latents 4.7 against 2.3 ms).
+    """
+    half = W.shape[1] // 2
+    left, right = W[:, :half] ** 2, W[:, half : 2 * half] ** 2
+    zero = jnp.zeros((), W.dtype)
+    sums = jax.lax.reduce(
+        (left, right), (zero, zero), lambda a, b: (a[0] + b[0], a[1] + b[1]), (1,)
+    )
+    return sums[0] + sums[1] + jnp.sum(W[:, 2 * half :] ** 2, axis=1)
+
+
 def unit_rows(W: Float[Array, "rows d_in"]) -> Float[Array, "rows d_in"]:
     """Each row divided by its norm."""
-    return W / jnp.maximum(jnp.linalg.norm(W, axis=-1, keepdims=True), 1e-12)
+    return W / jnp.maximum(jnp.sqrt(squared_norms(W)), 1e-12)[:, None]
 
 
 def random_directions(

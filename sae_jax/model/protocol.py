@@ -51,11 +51,14 @@ class Autoencoder(nnx.Module):
         self,
         x: Float[Array, "batch d_in"],
         *,
-        dead: Bool[Array, " n_latents"],
+        dead: Bool[Array, " n_latents"] | None,
         data_variance: Float[Array, ""],
         config: SaeConfig,
     ) -> tuple[Float[Array, ""], Objective]:
-        """The training loss of a batch, with its codes and metrics."""
+        """The training loss of a batch, with its codes and metrics.
+
+        dead=None says that no latent is dead.
+        """
         raise NotImplementedError
 
     def project(self, gradient: "Autoencoder") -> "Autoencoder":

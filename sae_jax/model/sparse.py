@@ -6,14 +6,25 @@ their transpose) with a dense one. On a CPU `BCSR @ dense` is Eigen's, 10 to 30 
 cheaper than the dense product, while XLA's gather and scatter are as slow as dense.
 On accelerators small dictionaries are fastest densely. Both paths give equal values and
 gradients (tests/model/test_sparse.py).
+
+On a mesh each device holds some rows of the dictionaries and some examples. It works on the
+codes that point to its rows; what it finds is summed over the devices (tests/train/
+test_sharding.py: equal to one device).
 """
 
-from typing import NamedTuple
+import functools
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.experimental import sparse
 from jaxtyping import Array, Bool, Float, Int
+
+from sae_jax.model import mesh, selection
+from sae_jax.model.matmul import product
+from sae_jax.model.mesh import EXAMPLES, GRID, LATENTS, WHOLE
+from sae_jax.model.parts import in_parts
+from sae_jax.model.paths import Paths
 
 
 class Codes(NamedTuple):
@@ -21,11 +32,6 @@ class Codes(NamedTuple):
 
     values: Float[Array, "batch k"]
     indices: Int[Array, "batch k"]
-
-
-def use_sparse(products: str) -> bool:
-    """Resolves the setting `sae.products` for the default backend."""
-    return products == "sparse" or (products == "auto" and jax.default_backend() == "cpu")
 
 
 def _spmm(
@@ -38,13 +44,6 @@ def _spmm(
     """A sparse matrix in compressed rows, times a dense one."""
     shape = (len(starts) - 1, len(dense))
     return sparse.BCSR((values, columns, starts), shape=shape) @ dense
-
-
-def _scatter(codes: Codes, *, n_latents: int) -> Float[Array, "batch n_latents"]:
-    """The codes as a dense matrix. An index may repeat where its values are zero."""
-    batch = jnp.arange(len(codes.values))[:, None]
-    zeros = jnp.zeros((len(codes.values), n_latents), codes.values.dtype)
-    return zeros.at[batch, codes.indices].add(codes.values)
 
 
 def _by_latent(
@@ -67,10 +66,32 @@ def _by_latent(
     return order, starts.astype(jnp.int32)
 
 
-def _transposed_product(
-    codes: Codes, dense: Float[Array, "batch width"], *, n_latents: int
+def _scatter(codes: Codes, *, n_latents: int) -> Float[Array, "batch n_latents"]:
+    """The codes as a dense matrix. An index may repeat where its values are zero."""
+    batch = jnp.arange(len(codes.values))[:, None]
+    zeros = jnp.zeros((len(codes.values), n_latents), codes.values.dtype)
+    return zeros.at[batch, codes.indices].add(codes.values)
+
+
+def _times(codes: Codes, W: Float[Array, "n_latents d_in"], paths: Paths) -> Array:
+    """Codes, as a [batch, n_latents] matrix, @ W."""
+    if paths.products == "dense":
+        return product(_scatter(codes, n_latents=len(W)), W, matmul=paths.matmul)
+
+    def decode(values: Array, indices: Array) -> Array:
+        starts = jnp.arange(0, values.size + 1, values.shape[1], dtype=jnp.int32)
+        return _spmm(values.reshape(-1), indices.reshape(-1), starts=starts, dense=W)
+
+    return in_parts(decode, codes.values, codes.indices)
+
+
+def _transposed_times(
+    codes: Codes, dense: Float[Array, "batch width"], paths: Paths, *, n_latents: int
 ) -> Float[Array, "n_latents width"]:
-    """codes.T @ dense, codes read as a sparse [batch, n_latents] matrix."""
+    """Codes, as a [batch, n_latents] matrix, transposed, @ dense."""
+    if paths.products == "dense":
+        scattered = _scatter(codes, n_latents=n_latents)
+        return product(scattered.T, dense, matmul=paths.matmul)
     order, starts = _by_latent(codes.indices, n_latents=n_latents)
     rows = order // codes.indices.shape[1]
     return _spmm(codes.values.reshape(-1)[order], rows, starts=starts, dense=dense)
@@ -80,61 +101,104 @@ def _row_products(
     indices: Int[Array, "batch k"],
     W: Float[Array, "n_latents d_in"],
     g: Float[Array, "batch d_in"],
+    paths: Paths,
 ) -> Float[Array, "batch k"]:
     """Each chosen row of W times its example's g, without a [batch, k, d_in] array."""
-    return jax.lax.map(lambda example: W[example[0]] @ example[1], (indices, g), batch_size=16)
+    if paths.products == "dense":
+        return jnp.take_along_axis(product(g, W.T, matmul=paths.matmul), indices, axis=1)
+    # The rows gathered at once: on a CPU 1 MB, which stays in a core's cache.
+    n_gathered = 2**18 if jax.default_backend() == "cpu" else 2**26
+    at_once = max(1, n_gathered // (indices.shape[1] * W.shape[1]))
+    return jax.lax.map(
+        lambda example: W[example[0]] @ example[1], (indices, g), batch_size=at_once
+    )
 
 
-def sum_rows(
-    codes: Codes, W: Float[Array, "n_latents d_in"], *, products: str = "auto"
-) -> Float[Array, "batch d_in"]:
-    """Σ_j values_j W[indices_j]: a decode without its bias. Differentiable in values and W."""
-    if use_sparse(products):
-        return _sum_rows(codes.values, codes.indices, W)
-    return _scatter(codes, n_latents=len(W)) @ W
+def _own(codes: Codes, *, n_latents: int) -> tuple[Codes, Array | bool]:
+    """On a mesh: the codes of this device's latents, numbered from 0, and which they are.
 
-
-@jax.custom_vjp
-def _sum_rows(
-    values: Float[Array, "batch k"],
-    indices: Int[Array, "batch k"],
-    W: Float[Array, "n_latents d_in"],
-) -> Float[Array, "batch d_in"]:
-    batch, k = values.shape
-    starts = jnp.arange(0, batch * k + 1, k, dtype=jnp.int32)
-    return _spmm(values.reshape(-1), indices.reshape(-1), starts=starts, dense=W)
-
-
-def _sum_rows_forward(values, indices, W):  # type: ignore[no-untyped-def]
-    return _sum_rows(values, indices, W), (values, indices, W)
-
-
-def _sum_rows_backward(saved, g):  # type: ignore[no-untyped-def]
-    values, indices, W = saved
-    d_W = _transposed_product(Codes(values, indices), g, n_latents=len(W))
-    return _row_products(indices, W, g), None, d_W
-
-
-_sum_rows.defvjp(_sum_rows_forward, _sum_rows_backward)
-
-
-def top_k(pre_acts: Float[Array, "batch n_latents"], k: int) -> Codes:
-    """The k largest pre-activations of each example, then ReLU: L0 can be less than k.
-
-    ReLU comes second: it is cheaper, and an example with all −inf still gives zeros.
-    float32 only: XLA on a CPU sorts every other type in full, 150 times slower.
+    The others keep their places with value 0.
     """
-    values, indices = jax.lax.top_k(pre_acts.astype(jnp.float32), k)
-    return Codes(jax.nn.relu(values), indices)
+    if mesh.n_parts("latent") == 1:
+        return codes, True
+    indices = codes.indices - mesh.place("latent") * n_latents
+    own = (indices >= 0) & (indices < n_latents)
+    return Codes(jnp.where(own, codes.values, 0.0), jnp.where(own, indices, 0)), own
 
 
-@jax.custom_vjp
+def top_k(
+    product: Float[Array, "batch n_latents"],
+    bias: Float[Array, " n_latents"],
+    k: int,
+    *,
+    paths: Paths,
+) -> Codes:
+    """The k largest of product + bias, then ReLU: L0 can be less than k. No gradient.
+
+    ReLU comes second: it is cheaper, and an example with all −inf still gives zeros. On a
+    mesh each device offers its k largest, and the k largest of those are taken: exact.
+    """
+
+    def local(product: Array, bias: Array) -> Codes:
+        n_latents = product.shape[1]
+        largest = functools.partial(selection.largest, method=paths.selection)
+        values, indices = largest(product, bias, min(k, n_latents))
+        if mesh.n_parts("latent") > 1:
+            indices += mesh.place("latent") * n_latents
+            values, indices = (mesh.side_by_side(a, "latent") for a in (values, indices))
+            values, places = largest(values, jnp.zeros(values.shape[1]), k)
+            indices = jnp.take_along_axis(indices, places, axis=1)
+        return Codes(jax.nn.relu(values), indices)
+
+    detached = (jax.lax.stop_gradient(array) for array in (product, bias))
+    return mesh.on_parts(local, *detached, specs=(GRID, LATENTS), out=EXAMPLES)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def sum_rows(codes: Codes, W: Float[Array, "n_latents d_in"], paths: Paths) -> Array:
+    """Σ_j values_j W[indices_j], [batch, d_in]: a decode without its bias.
+
+    Differentiable in values and W.
+    """
+
+    def local(codes: Codes, W: Array) -> Array:
+        own, _ = _own(codes, n_latents=len(W))
+        return mesh.total(_times(own, W, paths), "latent")
+
+    return mesh.on_parts(local, codes, W, specs=(EXAMPLES, LATENTS), out=EXAMPLES)
+
+
+def _sum_rows_forward(codes, W, paths):  # type: ignore[no-untyped-def]
+    return sum_rows(codes, W, paths), (codes, W)
+
+
+def _sum_rows_backward(paths, saved, g):  # type: ignore[no-untyped-def]
+    def local(codes: Codes, W: Array, g: Array) -> tuple[Array, Array]:
+        own, here = _own(codes, n_latents=len(W))
+        d_W = _transposed_times(own, g, paths, n_latents=len(W))
+        d_values = jnp.where(here, _row_products(own.indices, W, g, paths), 0.0)
+        return mesh.total(d_values, "latent"), mesh.total(d_W, "data")
+
+    codes, W = saved
+    specs = (EXAMPLES, LATENTS, EXAMPLES)
+    d_values, d_W = mesh.on_parts(local, codes, W, g, specs=specs, out=(EXAMPLES, LATENTS))
+    return Codes(d_values, None), d_W  # type: ignore[arg-type]
+
+
+sum_rows.defvjp(_sum_rows_forward, _sum_rows_backward)
+
+
+class Encoder(NamedTuple):
+    """(x − b_dec) · W + b, with one row of W a latent."""
+
+    W: Float[Array, "n_latents d_in"]
+    b: Float[Array, " n_latents"]
+    b_dec: Float[Array, " d_in"]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
 def with_encoder_gradient(
-    codes: Codes,
-    x: Float[Array, "batch d_in"],
-    b_dec: Float[Array, " d_in"],
-    W: Float[Array, "n_latents d_in"],
-    b: Float[Array, " n_latents"],
+    codes: Codes, x: Float[Array, "batch d_in"], encoder: Encoder, paths: Paths
 ) -> Float[Array, "batch k"]:
     """codes.values, as the differentiable function relu((x − b_dec) · W[indices] + b[indices]).
 
@@ -144,28 +208,35 @@ def with_encoder_gradient(
     return codes.values
 
 
-def _encoder_forward(codes, x, b_dec, W, b):  # type: ignore[no-untyped-def]
-    return codes.values, (codes, x, b_dec, W)
+def _encoder_forward(codes, x, encoder, paths):  # type: ignore[no-untyped-def]
+    return codes.values, (codes, x, encoder.W, encoder.b_dec)
 
 
-def _encoder_backward(saved, g):  # type: ignore[no-untyped-def]
-    codes, x, b_dec, W = saved
-    d_pre_acts = Codes(jnp.where(codes.values > 0, g, 0.0), codes.indices)
-    d_W = _transposed_product(d_pre_acts, x - b_dec, n_latents=len(W))
-    ones = jnp.ones((len(x), 1), x.dtype)
-    d_b = _transposed_product(d_pre_acts, ones, n_latents=len(W))[:, 0]
-    d_x = _sum_rows(d_pre_acts.values, d_pre_acts.indices, W)  # not computed where not used
-    return None, d_x, -(d_b @ W), d_W, d_b
+def _encoder_backward(paths, saved, g):  # type: ignore[no-untyped-def]
+    def local(codes: Codes, x: Array, W: Array, b_dec: Array, g: Array) -> tuple[Any, ...]:
+        on = Codes(jnp.where(codes.values > 0, g, 0.0), codes.indices)
+        own, _ = _own(on, n_latents=len(W))
+        d_W = mesh.total(_transposed_times(own, x - b_dec, paths, n_latents=len(W)), "data")
+        d_b = mesh.total(jnp.zeros(len(W)).at[own.indices].add(own.values), "data")
+        d_b_dec = -mesh.total(product(d_b, W, matmul="float32"), "latent")
+        d_x = mesh.total(_times(own, W, paths), "latent")  # left out where not used
+        return d_x, Encoder(d_W, d_b, d_b_dec)
+
+    specs = (EXAMPLES, EXAMPLES, LATENTS, WHOLE, EXAMPLES)
+    out = (EXAMPLES, Encoder(LATENTS, LATENTS, WHOLE))  # type: ignore[arg-type]
+    return None, *mesh.on_parts(local, *saved, g, specs=specs, out=out)
 
 
 with_encoder_gradient.defvjp(_encoder_forward, _encoder_backward)
 
 
-def fired(codes: Codes, *, n_latents: int, products: str = "auto") -> Bool[Array, " n_latents"]:
+def fired(codes: Codes, *, n_latents: int) -> Bool[Array, " n_latents"]:
     """Latents with a value above zero in at least one example."""
-    on = codes.values > 0
-    if not use_sparse(products):
-        return jnp.zeros(n_latents, bool).at[codes.indices].max(on)
-    order, starts = _by_latent(codes.indices, n_latents=n_latents)
-    n_on = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(on.reshape(-1)[order])])
-    return n_on[starts[1:]] > n_on[starts[:-1]]
+
+    def local(codes: Codes) -> Array:
+        n_own = n_latents // mesh.n_parts("latent")
+        own, _ = _own(codes, n_latents=n_own)
+        n_on = jnp.zeros(n_own, jnp.int32).at[own.indices].add(own.values > 0)
+        return mesh.total(n_on, "data") > 0
+
+    return mesh.on_parts(local, codes, specs=(EXAMPLES,), out=LATENTS)

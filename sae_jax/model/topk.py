@@ -7,7 +7,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from sae_jax.config import SaeConfig
-from sae_jax.model import init, sparse
+from sae_jax.model import auxk, init, matmul, paths, sparse
 from sae_jax.model.protocol import Autoencoder, Objective
 from sae_jax.model.sparse import Codes
 
@@ -56,45 +56,62 @@ class TopKAutoencoder(Autoencoder):
     def W_enc(self) -> Float[Array, "d_in n_latents"]:
         return self.W_enc_rows[...].T
 
-    def pre_acts(self, x: Float[Array, "batch d_in"]) -> Float[Array, "batch n_latents"]:
-        return (x - self.b_dec[...]) @ self.W_enc_rows[...].T + self.b_enc[...]
+    def pre_acts(
+        self, x: Float[Array, "batch d_in"], config: SaeConfig
+    ) -> Float[Array, "batch n_latents"]:
+        return self._product(x, config) + self.b_enc[...]
+
+    def _product(
+        self, x: Float[Array, "batch d_in"], config: SaeConfig
+    ) -> Float[Array, "batch n_latents"]:
+        """Pre-activations but for b_enc: the one large array, which is read and not copied."""
+        centred = x - self.b_dec[...]
+        return matmul.product(centred, self.W_enc_rows[...].T, matmul=config.matmul)
 
     def encode(self, x: Float[Array, "batch d_in"], config: SaeConfig) -> Codes:
         """The k strongest latents of each example, strongest first; zeros where ReLU cut."""
-        return sparse.top_k(self.pre_acts(x), config.k)
+        product = self._product(x, config)
+        return sparse.top_k(product, self.b_enc[...], config.k, paths=paths.choose(config))
 
     def decode(self, codes: Codes, config: SaeConfig) -> Float[Array, "batch d_in"]:
-        return self._sum_directions(codes, config) + self.b_dec[...]
-
-    def _sum_directions(self, codes: Codes, config: SaeConfig) -> Float[Array, "batch d_in"]:
-        return sparse.sum_rows(codes, self.W_dec[...], products=config.products)
+        directions = sparse.sum_rows(codes, self.W_dec[...], paths.choose(config))
+        return directions + self.b_dec[...]
 
     def loss(
         self,
         x: Float[Array, "batch d_in"],
         *,
-        dead: Bool[Array, " n_latents"],
+        dead: Bool[Array, " n_latents"] | None,
         data_variance: Float[Array, ""],
         config: SaeConfig,
     ) -> tuple[Float[Array, ""], Objective]:
         """fvu of the reconstruction + AuxK, and + Multi-TopK where its coefficient is not 0.
 
+        dead=None says that no latent is, which spares the AuxK term.
+
         Source: Gao et al. 2024, section 2.4, appendices A.2 and A.3.
         """
-        pre_acts = self.pre_acts(x)
-        if sparse.use_sparse(config.products):
-            pre_acts = jax.lax.stop_gradient(pre_acts)  # _top_k gives the chosen ones theirs
-        codes = self._top_k(x, pre_acts, config.k, config=config)
+        # Without a gradient: _top_k gives the chosen ones theirs.
+        product = jax.lax.stop_gradient(self._product(x, config))
+        codes = self._top_k(x, product, config.k, config=config)
         error = x - self.decode(codes, config)
         variance = data_variance
         if config.loss_normaliser == "batch":
             variance = jnp.mean(jnp.sum((x - x.mean(axis=0)) ** 2, axis=-1))
         fvu = jnp.mean(jnp.sum(error**2, axis=-1)) / variance
-        auxk_loss = self._auxk_loss(x, pre_acts, error, dead=dead, config=config)
-        loss = fvu + config.auxk_coefficient * auxk_loss
-        metrics = {"fvu": fvu, "auxk_loss": auxk_loss}
+        metrics = {"fvu": fvu, "auxk_loss": jnp.zeros(())}
+        loss = fvu
+        if config.auxk_coefficient and dead is not None:
+            weights = auxk.Weights(
+                self.W_enc_rows[...], self.b_enc[...], self.W_dec[...], self.b_dec[...]
+            )
+            inputs = auxk.Inputs(x, product, jax.lax.stop_gradient(error), dead)
+            metrics["auxk_loss"] = auxk.auxk_loss(
+                weights, inputs, config.k_aux, paths.choose(config)
+            )
+            loss += config.auxk_coefficient * metrics["auxk_loss"]
         if config.multi_topk_coefficient:
-            wide = self._top_k(x, pre_acts, 4 * config.k, config=config)
+            wide = self._top_k(x, product, 4 * config.k, config=config)
             wide_error = x - self.decode(wide, config)
             metrics["fvu_4k"] = jnp.mean(jnp.sum(wide_error**2, axis=-1)) / variance
             loss += config.multi_topk_coefficient * metrics["fvu_4k"]
@@ -104,42 +121,17 @@ class TopKAutoencoder(Autoencoder):
     def _top_k(
         self,
         x: Float[Array, "batch d_in"],
-        pre_acts: Float[Array, "batch n_latents"],
+        product: Float[Array, "batch n_latents"],
         k: int,
         *,
         config: SaeConfig,
     ) -> Codes:
-        codes = sparse.top_k(pre_acts, k)
-        if not sparse.use_sparse(config.products):
-            return codes
-        values = sparse.with_encoder_gradient(
-            codes, x, self.b_dec[...], self.W_enc_rows[...], self.b_enc[...]
-        )
+        """The k strongest latents, differentiable in the weights."""
+        how = paths.choose(config)
+        codes = sparse.top_k(product, self.b_enc[...], k, paths=how)
+        encoder = sparse.Encoder(self.W_enc_rows[...], self.b_enc[...], self.b_dec[...])
+        values = sparse.with_encoder_gradient(codes, x, encoder, how)
         return Codes(values, codes.indices)
-
-    def _auxk_loss(
-        self,
-        x: Float[Array, "batch d_in"],
-        pre_acts: Float[Array, "batch n_latents"],
-        error: Float[Array, "batch d_in"],
-        *,
-        dead: Bool[Array, " n_latents"],
-        config: SaeConfig,
-    ) -> Float[Array, ""]:
-        """How badly the dead latents alone model the error; 0 when none is dead.
-
-        Live latents are masked with −inf: with 0 they would outrank dead ones below zero,
-        as in the paper's code, and those would get no gradient.
-        """
-        target = jax.lax.stop_gradient(error)
-
-        def from_dead() -> Float[Array, ""]:
-            masked = jnp.where(dead, pre_acts, -jnp.inf)
-            codes = self._top_k(x, masked, config.k_aux, config=config)
-            missed = jnp.sum((target - self._sum_directions(codes, config)) ** 2)
-            return missed / jnp.sum((target - target.mean(axis=0)) ** 2)
-
-        return jax.lax.cond(dead.any(), from_dead, lambda: jnp.zeros(()))
 
     def project(self, gradient: Autoencoder) -> "TopKAutoencoder":
         """The gradient of W_dec without its part along each row, which the norm undoes."""

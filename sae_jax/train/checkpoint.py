@@ -1,6 +1,6 @@
 """Checkpoints: all that a resume needs, with checksums of our own, in Orbax steps.
 
-Every array is stored under its name ("model.W_dec", "opt_state.1.mu.W_dec"), in three
+Every array is stored under its name ("model.W_dec", "opt_state.mu.W_dec"), in three
 items: `model`, `ema` and `training`, so that the weights can be read alone. Orbax
 guards the structure of a checkpoint but not its payload (a flipped bit restores
 silently), so `meta` holds a checksum per array, verified on every restore.
@@ -10,18 +10,17 @@ import contextlib
 import json
 import logging
 import pathlib
-import zlib
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
 from sae_jax.errors import CheckpointError
+from sae_jax.train import checksum, processes
 
-FORMAT = 1
+FORMAT = 2  # 1 had the moments where Optax puts them
 ITEMS = ("model", "ema", "training")
 Tree = TypeVar("Tree")
 Arrays = dict[str, Any]
@@ -45,13 +44,6 @@ def _name(path: tuple[Any, ...]) -> str:
 def _item(name: str) -> str:
     first = name.split(".")[0]
     return first if first in ITEMS else "training"
-
-
-def checksum(array: Any) -> str:
-    """CRC-32 of an array's bytes, with its type and shape."""
-    host = np.asarray(array)
-    crc = zlib.crc32(host.tobytes())
-    return f"{host.dtype}{list(host.shape)}:{crc:08x}"
 
 
 class DamagedError(CheckpointError):
@@ -91,11 +83,15 @@ class Checkpoints:
     def save(self, state: object, *, step: int, meta: dict[str, Any], fvu: float) -> None:
         """Copies the state and writes it in the background; visible only when complete."""
         arrays = named_leaves(state)
-        meta = meta | {
-            "format": FORMAT,
-            "step": step,
-            "checksums": {name: checksum(array) for name, array in arrays.items()},
-        }
+        checksums = checksum.of_arrays(arrays)
+        differing = [name for name, found in checksums.items() if found.endswith("differs")]
+        if differing:
+            raise CheckpointError(
+                f"{self.folder}: the processes hold different values of {differing[0]} at step "
+                f"{step}; expected the same on all. The memory of a device may be faulty. The "
+                "checkpoints before are whole: run the same command again to go on from there."
+            )
+        meta = meta | {"format": FORMAT, "step": step, "checksums": checksums}
         items: dict[str, Arrays] = {item: {} for item in map(_item, arrays)}
         for name, array in arrays.items():
             items[_item(name)][name] = array
@@ -144,7 +140,7 @@ class Checkpoints:
         Raises:
             CheckpointError: there are checkpoints, but all are damaged.
         """
-        steps = self.steps()
+        steps = processes.from_first(self.steps)
         for step in reversed(steps):
             try:
                 return self._restore(step, like)
@@ -167,12 +163,16 @@ class Checkpoints:
 
     def _set_aside(self, step: int) -> pathlib.Path:
         self._manager.close()
-        target = self.folder.parent / "damaged" / str(step)
-        target.parent.mkdir(exist_ok=True)
-        n_before = len(list(target.parent.glob(f"{step}*")))
-        target = target.with_name(f"{step}-{n_before}" if n_before else str(step))
-        (self.folder / str(step)).rename(target)
+        target = processes.from_first(lambda: self._move_away(step))
         self._manager = self._open()
+        return target
+
+    def _move_away(self, step: int) -> pathlib.Path:
+        folder = self.folder.parent / "damaged"
+        folder.mkdir(exist_ok=True)
+        n_before = len(list(folder.glob(f"{step}*")))
+        target = folder / (f"{step}-{n_before}" if n_before else str(step))
+        (self.folder / str(step)).rename(target)
         return target
 
 
@@ -208,12 +208,14 @@ def read_arrays(
 ) -> tuple[Arrays, dict[str, Any]]:
     """The named arrays in the shape, type and placement of those wanted, and the meta.
 
+    Each process reads its own parts. All of them come to the same result, or error.
+
     Raises:
         CheckpointError: an array is missing, has another shape, or fails its checksum.
     """
-    meta = read_meta(step_folder)
+    meta = processes.from_first(lambda: read_meta(step_folder))
     for name, like in wanted.items():
-        found, expected = meta["checksums"].get(name), f"{like.dtype}{list(like.shape)}"
+        found, expected = meta["checksums"].get(name), checksum.kind(like)
         if found is None or not found.startswith(expected + ":"):
             raise CheckpointError(
                 f"{step_folder}: {name} is {str(found).split(':')[0]}; expected {expected}. "
@@ -226,12 +228,13 @@ def read_arrays(
             like.shape, like.dtype, sharding=getattr(like, "sharding", None)
         )
     arrays: Arrays = {}
-    for item, targets in items.items():
-        arrays |= _read_item(step_folder, item, targets=targets)
-    for name, array in arrays.items():
-        if checksum(array) != meta["checksums"][name]:
+    with processes.together():
+        for item, targets in items.items():
+            arrays |= _read_item(step_folder, item, targets=targets)
+    for name, found in checksum.of_arrays(arrays).items():
+        if found != meta["checksums"][name]:
             raise DamagedError(
-                f"{step_folder}: {name} has checksum {checksum(array)}; expected "
+                f"{step_folder}: {name} has checksum {found}; expected "
                 f"{meta['checksums'][name]}. The file was damaged after it was written."
             )
     return arrays, meta
@@ -239,9 +242,11 @@ def read_arrays(
 
 def _read_item(step_folder: pathlib.Path, item: str, *, targets: Arrays) -> Arrays:
     try:
-        with ocp.StandardCheckpointer() as checkpointer:
-            arrays: Arrays = checkpointer.restore((step_folder / item).absolute(), targets)
-            return arrays
+        # Not a Checkpointer: it would wait for the other processes, though one may fail.
+        arrays: Arrays = ocp.StandardCheckpointHandler().restore(
+            (step_folder / item).absolute(), args=ocp.args.StandardRestore(targets)
+        )
+        return arrays
     except Exception as error:  # Orbax and TensorStore raise a dozen types for damage
         raise DamagedError(
             f"{step_folder / item}: cannot be restored ({_first_line(error)}); expected a "

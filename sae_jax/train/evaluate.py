@@ -6,11 +6,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int, Shaped
 
 from sae_jax.config import SaeConfig
 from sae_jax.data.shards import ShardReader
 from sae_jax.model.protocol import Autoencoder
+from sae_jax.train import sharding
 
 ROWS_PER_CALL = 2_048
 
@@ -57,25 +60,41 @@ def block_sums(
 
 
 def make_evaluator(
-    reader: ShardReader, *, mean: Float[np.ndarray, " d_in"], config: SaeConfig
+    reader: ShardReader,
+    *,
+    mean: Float[np.ndarray, " d_in"],
+    config: SaeConfig,
+    mesh: Mesh | None = None,
 ) -> Callable[[Autoencoder, np.ndarray], Quality]:
-    """A function of (model, row ids), compiled once."""
+    """A function of (model, row ids), compiled once; the rows are split over `data`."""
+    mesh = mesh or sharding.one_device()
+    n_data = mesh.shape["data"]
+    rows_per_call = -(-ROWS_PER_CALL // n_data) * n_data
+    here = sharding.rows_here(mesh, n_rows=rows_per_call)
     sums_of = jax.jit(
         lambda model, rows, real: block_sums(
             model, rows, real, mean=jnp.asarray(mean, jnp.float32), config=config
-        )
+        ),
+        out_shardings=NamedSharding(mesh, P()),
     )
+
+    def part(row_ids: np.ndarray) -> tuple[Array, Array]:
+        """The rows of one call, of which each process reads its own, and which are real."""
+        rows = reader.read(row_ids[here])
+        real = (np.arange(here.start, here.stop) < len(row_ids)).astype(np.float32)
+        padding = np.zeros((len(real) - len(rows), rows.shape[1]), rows.dtype)
+        rows = np.concatenate([rows, padding])
+        return (
+            sharding.put(rows, mesh=mesh, spec=P("data", None), n_rows=rows_per_call),
+            sharding.put(real, mesh=mesh, spec=P("data"), n_rows=rows_per_call),
+        )
 
     def evaluate(model: Autoencoder, row_ids: np.ndarray) -> Quality:
         total: Sums | None = None
-        for start in range(0, len(row_ids), ROWS_PER_CALL):
-            rows = reader.read(row_ids[start : start + ROWS_PER_CALL])
-            padding = ROWS_PER_CALL - len(rows)
-            real = np.concatenate([np.ones(len(rows)), np.zeros(padding)]).astype(np.float32)
-            rows = np.concatenate([rows, np.zeros((padding, rows.shape[1]), rows.dtype)])
-            sums = jax.tree.map(
-                lambda a: np.asarray(a, np.float64), sums_of(model, jnp.asarray(rows), real)
-            )
+        for start in range(0, len(row_ids), rows_per_call):
+            with jax.set_mesh(mesh):
+                sums = sums_of(model, *part(row_ids[start : start + rows_per_call]))
+            sums = jax.tree.map(lambda a: np.asarray(a, np.float64), sums)
             total = sums if total is None else jax.tree.map(np.add, total, sums)
             reader.forget()
         assert total is not None, "evaluation over no rows"

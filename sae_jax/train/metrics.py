@@ -9,10 +9,36 @@ from typing import Any
 
 from tensorboardX import SummaryWriter
 
+from sae_jax.config import Config
+from sae_jax.train import processes
+
 JSON_LINES = "metrics.jsonl"
 
 
-class MetricsLog:
+class Log:
+    """What a process other than the first makes of its metrics: nothing."""
+
+    def write(self, step: int, metrics: dict[str, Any], *, split: str) -> None:
+        pass
+
+    def timing(self, step: int, *, starved_seconds: float | int) -> None:
+        pass
+
+    def show(self, step: int, metrics: dict[str, Any]) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def open_log(workdir: pathlib.Path, *, config: Config, step: int) -> Log:
+    """The log of a run that begins at this step: on the first process a real one."""
+    if not processes.is_first():
+        return Log()
+    return MetricsLog(workdir, n_steps=config.n_steps, batch_size=config.batch_size, step=step)
+
+
+class MetricsLog(Log):
     """Appends to `metrics.jsonl` and TensorBoard; shows progress with rate and ETA."""
 
     def __init__(
@@ -20,6 +46,7 @@ class MetricsLog:
     ) -> None:
         self._n_steps, self._batch_size = n_steps, batch_size
         self._started, self._first_step = time.monotonic(), step
+        self._timed = (self._started, step, 0.0)  # at the last line of timing
         path = workdir / JSON_LINES
         _forget_after(path, step)
         self._lines = path.open("a", buffering=1)
@@ -35,6 +62,21 @@ class MetricsLog:
         for name, value in metrics.items():
             if isinstance(value, float) and math.isfinite(value):
                 self._events.add_scalar(f"{split}/{name}", value, step)
+
+    def timing(self, step: int, *, starved_seconds: float | int) -> None:
+        """A line of its own: times differ between runs that are otherwise the same.
+
+        `starved_seconds` is how long all steps so far have waited for rows.
+        """
+        now = time.monotonic()
+        before, step_before, starved_before = self._timed
+        seconds = max(now - before, 1e-9)
+        measured = {
+            "examples_per_second": (step - step_before) * self._batch_size / seconds,
+            "starved_fraction": (starved_seconds - starved_before) / seconds,
+        }
+        self._timed = (now, step, starved_seconds)
+        self.write(step, measured, split="timing")
 
     def show(self, step: int, metrics: dict[str, Any]) -> None:
         """One line: redrawn in place on a terminal, plain elsewhere."""

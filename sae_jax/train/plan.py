@@ -8,10 +8,12 @@ import time
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from sae_jax.config import Config
 from sae_jax.data.shards import ShardReader
-from sae_jax.model import sparse
+from sae_jax.model import paths
+from sae_jax.train import sharding
 from sae_jax.train.metrics import duration
 from sae_jax.train.optimizer import peak_learning_rate
 
@@ -35,24 +37,31 @@ class Plan:
     n_epochs: float
 
 
-def make_plan(config: Config, reader: ShardReader) -> Plan:
+def make_plan(config: Config, reader: ShardReader, *, mesh: Mesh | None = None) -> Plan:
     """Counts bytes; estimates time from one encoder product, timed here and now."""
-    sae = config.sae
+    sae, mesh = config.sae, mesh or sharding.one_device()
+    batch_size = config.batch_size // mesh.shape["data"]  # of one device, as is the next
+    n_latents = sae.n_latents // mesh.shape["latent"]
     n_parameters = 2 * sae.d_in * sae.n_latents + sae.n_latents + sae.d_in
     copies = 3 + bool(config.optimizer.ema_decay)  # parameters and Adam's two moments
     state_bytes = 4 * (copies * n_parameters + sae.n_latents)
     row_bytes = sae.d_in * reader.dtype.itemsize
-    block_bytes = config.block_steps * config.batch_size * row_bytes
-    activations = 4 * config.batch_size * (2 * sae.n_latents + 4 * sae.d_in)
-    products = "sparse" if sparse.use_sparse(sae.products) else "dense"
+    block_bytes = config.block_steps * batch_size * row_bytes
+    here = sharding.rows_here(mesh, n_rows=config.batch_size)
+    host_block_bytes = config.block_steps * (here.stop - here.start) * row_bytes
+    activations = 4 * batch_size * (2 * n_latents + 4 * sae.d_in)
+    per_latent = (copies + 1) * (2 * sae.d_in + 1) + 1  # also gradients, and the counter
+    device_share = 4 * (per_latent * n_latents + (copies + 1) * sae.d_in)
+    products = paths.choose(sae).products
     if products == "dense":
         activations *= 3
-    seconds = _encoder_seconds(config) * STEP_OVER_ENCODER[products] * config.n_steps
+    seconds = _encoder_seconds(batch_size, n_latents=n_latents, d_in=sae.d_in)
+    seconds *= STEP_OVER_ENCODER[products] * config.n_steps
     return Plan(
         n_parameters=n_parameters,
         state_bytes=state_bytes,
-        device_bytes=state_bytes + 4 * n_parameters + activations + 2 * block_bytes,
-        host_bytes=PREFETCHED_BLOCKS * block_bytes + config.window_rows * row_bytes * 2,
+        device_bytes=device_share + activations + 2 * block_bytes,
+        host_bytes=PREFETCHED_BLOCKS * host_block_bytes + config.window_rows * row_bytes * 2,
         disk_bytes=CHECKPOINTS_KEPT * state_bytes,
         seconds=seconds,
         products=products,
@@ -61,10 +70,10 @@ def make_plan(config: Config, reader: ShardReader) -> Plan:
     )
 
 
-def _encoder_seconds(config: Config) -> float:
+def _encoder_seconds(batch_size: int, *, n_latents: int, d_in: int) -> float:
     """Best of three products [batch, d_in] × [d_in, n_latents] on this device."""
-    x = jnp.ones((config.batch_size, config.sae.d_in))
-    W = jnp.ones((config.sae.n_latents, config.sae.d_in))
+    x = jnp.ones((batch_size, d_in))
+    W = jnp.ones((n_latents, d_in))
     product = jax.jit(lambda x, W: (x @ W.T).sum())
     product(x, W).block_until_ready()
     times = []
@@ -75,9 +84,17 @@ def _encoder_seconds(config: Config) -> float:
     return min(times)
 
 
-def describe(plan: Plan, *, config: Config, reader: ShardReader, workdir: pathlib.Path) -> str:
+def describe(
+    plan: Plan,
+    *,
+    config: Config,
+    reader: ShardReader,
+    workdir: pathlib.Path,
+    mesh: Mesh | None = None,
+) -> str:
     """The plan as a person reads it."""
-    sae, device = config.sae, jax.devices()[0]
+    sae, mesh = config.sae, mesh or sharding.one_device()
+    each = "the device" if mesh.size == 1 else "each device"
     free = shutil.disk_usage(_existing(workdir)).free
     data_bytes = reader.n_rows * reader.d_in * reader.dtype.itemsize
     lines = [
@@ -89,8 +106,9 @@ def describe(plan: Plan, *, config: Config, reader: ShardReader, workdir: pathli
         f"{plan.n_parameters:,} parameters",
         f"  steps     {config.n_steps:,} of {config.batch_size:,} examples: "
         f"{plan.n_epochs:.1f} epochs; learning rate up to {plan.peak_learning_rate:.2g}",
-        f"  device    {len(jax.devices())} × {device.device_kind}, {plan.products} products",
-        f"  memory    {size(plan.device_bytes)} on the device, "
+        f"  device    {sharding.describe(mesh)}",
+        f"  step      {paths.describe(sae)}",
+        f"  memory    {size(plan.device_bytes)} on {each}, "
         f"{size(plan.host_bytes)} of rows ahead of it on the host",
         f"  disk      up to {size(plan.disk_bytes)} of checkpoints ({size(free)} free)",
         f"  time      about {duration(plan.seconds)} of steps",

@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float, Int, Shaped
 
 from sae_jax.config import Config
 from sae_jax.model import sparse
-from sae_jax.model.protocol import Autoencoder, Metrics
+from sae_jax.model.protocol import Autoencoder, Metrics, Objective
 from sae_jax.train import optimizer as optim
+from sae_jax.train.optimizer import AdamState
 
 
 class TrainState(NamedTuple):
@@ -18,7 +18,7 @@ class TrainState(NamedTuple):
 
     step: Int[Array, ""]
     model: Autoencoder
-    opt_state: optax.OptState
+    opt_state: AdamState
     ema: Autoencoder | None  # averaged parameters, where the setting asks for them
     examples_since_fired: Int[Array, " n_latents"]  # stops at dead_after_examples
     data_variance: Float[Array, ""]  # mean ‖x − mean(x)‖² over the training rows
@@ -30,7 +30,7 @@ def create_state(
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         model=model,
-        opt_state=optim.make_optimizer(config).init(model),
+        opt_state=optim.init_adam(model, config),
         ema=jax.tree.map(jnp.copy, model) if config.optimizer.ema_decay else None,
         examples_since_fired=jnp.zeros(config.sae.n_latents, jnp.int32),
         data_variance=jnp.asarray(data_variance, jnp.float32),
@@ -43,20 +43,27 @@ def train_step(
     """Gradient, its projection, clip, Adam, unit rows, counters: in this order."""
     sae, model = config.sae, state.model
     dead = state.examples_since_fired >= sae.dead_after_examples
-    gradient_of = jax.grad(lambda m: m.loss(
-        x, dead=dead, data_variance=state.data_variance, config=sae
-    ), has_aux=True)  # fmt: skip
-    gradient, (codes, metrics) = gradient_of(model)
-    gradient = model.project(gradient)
-    updates, opt_state = optim.make_optimizer(config).update(gradient, state.opt_state)
-    rate = optim.learning_rate(config, state.step)
-    model = optim.apply_step(model, updates, rate=rate).constrained()
+
+    def gradient_of(model: Autoencoder, dead: Array | None) -> tuple[Autoencoder, Objective]:
+        def loss(model: Autoencoder) -> tuple[Float[Array, ""], Objective]:
+            variance = state.data_variance
+            return model.loss(x, dead=dead, data_variance=variance, config=sae)
+
+        return jax.grad(loss, has_aux=True)(model)
+
+    # Around it all: a branch inside would write zeros for every parameter when none is dead.
+    gradient, (codes, metrics) = jax.lax.cond(
+        dead.any(), lambda: gradient_of(model, dead), lambda: gradient_of(model, None)
+    )
+    model, opt_state, of_step = optim.adam_step(
+        model, gradient, state.opt_state, step=state.step, config=config
+    )
 
     ema, decay = state.ema, config.optimizer.ema_decay
     if ema is not None:
         ema = jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, ema, model).constrained()
 
-    fired = sparse.fired(codes, n_latents=sae.n_latents, products=sae.products)
+    fired = sparse.fired(codes, n_latents=sae.n_latents)
     # Saturates, so that the counter cannot overflow.
     silent = jnp.minimum(state.examples_since_fired + len(x), sae.dead_after_examples)
     state = TrainState(
@@ -70,8 +77,7 @@ def train_step(
     return state, metrics | {
         "l0": jnp.mean(jnp.sum(codes.values > 0, axis=-1).astype(jnp.float32)),
         "dead_fraction": jnp.mean(dead.astype(jnp.float32)),
-        "gradient_norm": optax.tree.norm(gradient),
-        "learning_rate": rate,
+        **of_step,
     }
 
 

@@ -5,14 +5,14 @@ import platform
 from importlib import metadata
 from typing import Any
 
-import jax
 import numpy as np
+from jax.sharding import Mesh
 
 import sae_jax
 from sae_jax.config import Config
 from sae_jax.data.shards import ShardReader
 from sae_jax.model.protocol import Autoencoder
-from sae_jax.train import evaluate, statistics
+from sae_jax.train import evaluate, processes, sharding, statistics
 from sae_jax.train.metrics import duration
 from sae_jax.train.statistics import DataStatistics
 
@@ -28,14 +28,17 @@ def summarise(
     data: DataStatistics,
     model: Autoencoder,
     seconds: float,
+    mesh: Mesh,
 ) -> dict[str, Any]:
     """Measures the final model on all held-out rows and on training rows of all shards."""
-    measure = evaluate.make_evaluator(reader, mean=data.mean, config=config.sae)
+    measure = evaluate.make_evaluator(reader, mean=data.mean, config=config.sae, mesh=mesh)
     spread = statistics.spread_positions(reader.n_train, most=TRAIN_ROWS)
     train = measure(model, reader.train_row_ids(spread))
     held_out = measure(model, reader.held_out_ids)
     k = min(config.sae.k, reader.d_in)
-    pca = statistics.pca_fvu(reader, data, k=k, row_ids=reader.held_out_ids)
+    pca = processes.from_first(
+        lambda: statistics.pca_fvu(reader, data, k=k, row_ids=reader.held_out_ids)
+    )
     n_examples = config.n_steps * config.batch_size
     return {
         "held_out": _numbers(held_out),
@@ -53,7 +56,7 @@ def summarise(
         "data_variance": data.variance,
         "versions": {name: metadata.version(name) for name in PACKAGES}
         | {"sae_jax": sae_jax.__version__, "python": platform.python_version()},
-        "device": f"{len(jax.devices())} × {jax.devices()[0].device_kind}",
+        "device": sharding.describe(mesh),
         "config": dataclasses.asdict(config),
     }
 

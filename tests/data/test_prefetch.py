@@ -86,3 +86,28 @@ def test_it_counts_how_long_the_reader_waited():
     next(quick)
     assert quick.starved_seconds < 0.1
     quick.close()
+
+
+@pytest.mark.parametrize(("reading", "working"), [(0.01, 0.04), (0.04, 0.01), (0.03, 0.03)])
+def test_reading_hides_behind_the_work_and_what_does_not_is_counted(reading, working):
+    """Who takes batches either works or waits for one: both add up to the whole time."""
+
+    def make(step):
+        time.sleep(reading)
+        return step
+
+    worked = 0.0
+    with prefetch(make, steps=range(20)) as batches:
+        next(batches)  # which nothing can hide
+        first, began = batches.starved_seconds, time.perf_counter()
+        for _ in batches:
+            before = time.perf_counter()
+            time.sleep(working)
+            worked += time.perf_counter() - before
+        total = time.perf_counter() - began
+    starved = batches.starved_seconds - first
+    assert abs(starved + worked - total) < 0.02 * total
+    if working > 2 * reading:
+        assert starved < 0.1 * total
+    if reading > 2 * working:
+        assert starved > 0.5 * total

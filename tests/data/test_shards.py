@@ -1,9 +1,12 @@
+import dataclasses
 import os
+import threading
 
 import numpy as np
 import pytest
 
 from sae_jax.data import shards
+from sae_jax.data.shards import ShardReader
 from sae_jax.errors import ShardError
 
 
@@ -29,6 +32,68 @@ def test_every_way_of_reading_gives_the_same_rows(
     row_ids = np.random.default_rng(0).permutation(np.arange(0, 3_000, spread))
     found = shards.open_shards(tmp_path / "x").read(row_ids)
     np.testing.assert_array_equal(found, make.rows(3_000)[row_ids].astype(found.dtype))
+
+
+@pytest.mark.parametrize("may_stay_mapped", [0, 2**30])
+@pytest.mark.parametrize("n_threads", [2, 7])
+def test_threads_read_the_same_rows_and_end_with_the_call(
+    tmp_path, make, monkeypatch, may_stay_mapped, n_threads
+):
+    monkeypatch.setattr(shards, "MAX_MAPPED_BYTES", may_stay_mapped)
+    monkeypatch.setattr(shards, "MIN_BYTES_PER_THREAD", 1)
+    make.folder(tmp_path / "x", make.rows(3_000), rows_per_shard=700)
+    row_ids = np.random.default_rng(0).permutation(3_000)[:2_000]
+    names = set()
+    fill = ShardReader._fill
+    monkeypatch.setattr(
+        ShardReader,
+        "_fill",
+        lambda *args, **kwargs: names.add(threading.get_ident()) or fill(*args, **kwargs),
+    )
+    reader = shards.open_shards(tmp_path / "x")
+    for reading in (dataclasses.replace(reader, n_threads=n) for n in (1, n_threads)):
+        np.testing.assert_array_equal(reading.read(row_ids), make.rows(3_000)[row_ids])
+    assert threading.get_ident() in names  # the one thread of the first
+    assert len(names) > 1
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read")]
+
+
+def test_an_error_of_any_thread_arrives_with_its_message(tmp_path, make, monkeypatch):
+    monkeypatch.setattr(shards, "MAX_MAPPED_BYTES", 0)
+    monkeypatch.setattr(shards, "MIN_BYTES_PER_THREAD", 1)
+    make.folder(tmp_path / "x", make.rows(3_000), rows_per_shard=500)
+    reader = dataclasses.replace(shards.open_shards(tmp_path / "x"), n_threads=4)
+    os.truncate(tmp_path / "x" / "shard-00004-of-00006.npy", 5_000)
+    with pytest.raises(ShardError, match=r"00004-of-00006.npy: ends before byte \d+: it was"):
+        reader.read(np.arange(3_000))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read")]
+
+
+def test_rows_far_apart_are_left_to_one_thread(tmp_path, make, monkeypatch):
+    """Threads that each make short calls wait for Python's lock."""
+    monkeypatch.setattr(shards, "MAX_MAPPED_BYTES", 0)
+    monkeypatch.setattr(shards, "MIN_BYTES_PER_THREAD", 1)
+    monkeypatch.setattr(shards, "ThreadPoolExecutor", None)
+    make.folder(tmp_path / "x", make.rows(30_000), rows_per_shard=30_000)
+    reader = dataclasses.replace(shards.open_shards(tmp_path / "x"), n_threads=4)
+    row_ids = np.arange(0, 30_000, 400)
+    np.testing.assert_array_equal(reader.read(row_ids), make.rows(30_000)[row_ids])
+
+
+def test_reading_takes_half_of_the_cores_and_at_least_one(monkeypatch):
+    for n_cores, expected in ((1, 1), (2, 1), (4, 2), (16, 8), (224, 8)):
+        monkeypatch.setattr(os, "cpu_count", lambda n_cores=n_cores: n_cores)
+        monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+        assert shards.reading_threads() == expected
+
+
+def test_rows_are_read_into_the_places_asked_for_and_no_others(folder, make):
+    into = np.zeros((5, 8), np.float32)
+    reader = shards.open_shards(folder)
+    reader.read_into(into, row_ids=np.array([3, 300]), places=np.array([4, 1]))
+    expected = np.zeros_like(into)
+    expected[[4, 1]] = make.rows(350)[[3, 300]]
+    np.testing.assert_array_equal(into, expected)
 
 
 def test_a_file_cut_short_while_it_is_read_is_named(tmp_path, make, monkeypatch):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sae_jax.data import shards
+from sae_jax.data.shards import ShardReader
 from sae_jax.data.stream import RowStream
 from sae_jax.errors import UsageError
 
@@ -90,6 +91,44 @@ def test_the_windowed_order_is_the_one_of_the_first_release(tmp_path, make):
     assert int(rows.row_ids(3) @ np.arange(5_000)) == GOLDEN_WINDOWED_SUM
 
 
+@pytest.mark.parametrize("window_rows", [0, 1024, 2048])
+@pytest.mark.parametrize("part", [slice(None), slice(0, 32), slice(31, 96), slice(5, 5)])
+def test_steps_drawn_together_are_the_steps_one_by_one(tmp_path, make, window_rows, part):
+    """Over ends of windows and of epochs, which are 2,700 rows, and forth and back."""
+    reader = open_rows(tmp_path, make, n_rows=3_000)
+    settings = {"batch_size": 96, "window_rows": window_rows}
+    together, apart = stream(reader, **settings), stream(reader, **settings)
+    for steps in (range(0, 16), range(16, 17), range(17, 30), range(3, 90), range(500, 503)):
+        found = together.batches(steps, rows=part)
+        for step, row_ids, rows in zip(steps, *found, strict=True):
+            np.testing.assert_array_equal(row_ids, apart.row_ids(step))
+            np.testing.assert_array_equal(rows, apart.batch(step, rows=part))
+            np.testing.assert_array_equal(rows[:, 0], row_ids[part] + 1)
+
+
+@pytest.mark.parametrize("part", [slice(None), slice(32, 64)])
+def test_the_next_window_is_read_in_even_parts(tmp_path, make, monkeypatch, part):
+    """Else the step would wait for the whole of it where one ends."""
+    read = []
+    read_into = ShardReader.read_into
+
+    def counted(reader, into, *, row_ids, places):
+        read.append(len(row_ids))
+        read_into(reader, into, row_ids=row_ids, places=places)
+
+    monkeypatch.setattr(ShardReader, "read_into", counted)
+    rows = stream(open_rows(tmp_path, make, n_rows=5_003), batch_size=64, window_rows=2_048)
+    n_part = len(range(64)[part])
+    for step in range(200):
+        read.clear()
+        rows.batch(step, rows=part)
+        if step:
+            # The last window of an epoch, of 407 rows, gives way to one of 2,048.
+            assert sum(read) <= 2_048 / 407 * n_part + 64, step
+        else:
+            assert sum(read) == 2_048 * n_part / 64 + n_part
+
+
 @pytest.mark.parametrize("window_rows", [0, 1024])
 @pytest.mark.parametrize("n_processes", [1, 2, 3, 8])
 def test_the_processes_parts_are_the_batch(tmp_path, make, window_rows, n_processes):
@@ -150,14 +189,16 @@ PEAK = textwrap.dedent("""
     folder, n_steps, window_rows = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     rows = stream.RowStream(reader=shards.open_shards(folder), seed=0, batch_size=1024,
                             window_rows=window_rows)
-    for batch in prefetch.prefetch(rows.batch, steps=range(n_steps)):
+    draw = rows.batch if len(sys.argv) < 5 else lambda i: rows.batches(range(i, i + 8))
+    for batch in prefetch.prefetch(draw, steps=range(n_steps)):
         pass
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """)
 
 
+@pytest.mark.parametrize("together", [[], ["together"]])
 @pytest.mark.parametrize("window_rows", [0, 8192])
-def test_ten_times_the_rows_take_no_more_memory(tmp_path, window_rows):
+def test_ten_times_the_rows_take_no_more_memory(tmp_path, window_rows, together):
     """40 MB and 400 MB of rows: files with holes, which are read like any other."""
     peaks = []
     for n_files in (1, 10):
@@ -168,6 +209,7 @@ def test_ten_times_the_rows_take_no_more_memory(tmp_path, window_rows):
                 folder / f"{i}.npy", "w+", dtype=np.float16, shape=(52_083, 384)
             )
         command = [sys.executable, "-c", PEAK, str(folder), str(46 * n_files), str(window_rows)]
+        command += together
         peaks.append(int(subprocess.run(command, check=True, capture_output=True).stdout))
     assert peaks[1] < 1.10 * peaks[0], peaks
 

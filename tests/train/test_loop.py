@@ -43,6 +43,10 @@ def test_both_splits_are_logged_where_the_settings_say(rows_folder, tmp_path):
     workdir = tmp_path / "run"
     assert [line["step"] for line in metrics(workdir)] == list(range(4, 61, 4))
     assert [line["step"] for line in metrics(workdir, split="held_out")] == [20, 40, 60]
+    timing = metrics(workdir, split="timing")
+    assert [line["step"] for line in timing] == list(range(4, 61, 4))
+    assert {"examples_per_second", "starved_fraction"} <= set(timing[0])
+    assert all(0 <= line["starved_fraction"] <= 1 for line in timing)
     assert {"fvu", "loss", "auxk_loss", "l0", "dead_fraction", "learning_rate"} <= set(
         metrics(workdir)[0]
     )

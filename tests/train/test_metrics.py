@@ -4,6 +4,7 @@ import json
 import math
 
 import pytest
+from tiny import config
 
 from sae_jax.train import metrics
 
@@ -45,6 +46,30 @@ def test_progress_says_step_rate_and_time_left(tmp_path, capsys):
     shown = capsys.readouterr().err
     for part in ("step 50/100", "fvu 0.25", "examples/s", "ETA 0 s"):
         assert part in shown
+
+
+def test_timing_has_lines_of_its_own_since_the_last_one(tmp_path, monkeypatch):
+    now = [10.0]
+    monkeypatch.setattr(metrics.time, "monotonic", lambda: now[0])
+    writer = log(tmp_path)
+    for step, seconds, starved in ((20, 4, 1.0), (30, 2, 2.0)):
+        now[0] += seconds
+        writer.timing(step, starved_seconds=starved)
+    writer.close()
+    assert lines(tmp_path) == [
+        {"step": 20, "split": "timing", "examples_per_second": 40, "starved_fraction": 0.25},
+        {"step": 30, "split": "timing", "examples_per_second": 40, "starved_fraction": 0.5},
+    ]
+
+
+def test_a_process_that_is_not_the_first_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(metrics.processes, "is_first", lambda: False)
+    silent = metrics.open_log(tmp_path, config=config(tmp_path), step=0)
+    silent.write(1, {"fvu": 0.5}, split="train")
+    silent.timing(1, starved_seconds=0.0)
+    silent.show(1, {"fvu": 0.5})
+    silent.close()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def test_parameters_and_state_are_those_of_a_real_state(rows_folder):
     model = TopKAutoencoder.create(settings.sae, seed=0, rows=planted_rows(10))
     state = step.create_state(model, config=settings, data_variance=jnp.float32(1))
     assert made.n_parameters == sum(leaf.size for leaf in jax.tree.leaves(model))
-    scalars = 3 * 4  # step, Adam's count and the variance
+    scalars = 2 * 4  # step and the variance
     assert made.state_bytes == sum(leaf.nbytes for leaf in jax.tree.leaves(state)) - scalars
     assert made.seconds > 0
 

@@ -1,0 +1,1 @@
+"""What peers.py and scaling.py are made of; a worker is one trainer in its own process."""

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# One run on all GPUs of a SLURM job, a process for each, which find each other by themselves.
+#
+#   sbatch --nodes=2 --ntasks-per-node=4 --gpus-per-node=4 launch/slurm.sh \
+#     --config=experiments/wordnet.py --workdir=/shared/runs/wordnet
+#
+# The workdir and the shards have to be on a file system that all nodes share. Before the
+# time limit SLURM sends SIGTERM: the run saves and the job puts itself in the queue again.
+#SBATCH --job-name=sae-jax
+#SBATCH --signal=TERM@120
+#SBATCH --requeue
+#SBATCH --open-mode=append
+set -uo pipefail
+sae_jax=${VENV:-.venv}/bin/sae-jax
+
+# A lost process ends the others by themselves, with a message; srun need not kill them.
+srun --kill-on-bad-exit=0 "$sae_jax" train "$@"
+code=$?
+case $code in
+  75 | 134 | 137 | 143) scontrol requeue "$SLURM_JOB_ID" ;;
+esac
+exit "$code"
