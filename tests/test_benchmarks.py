@@ -168,8 +168,8 @@ def request(folder, **changes):
 def test_our_worker_trains_and_measures(rows_folder):
     trainer = jax_worker.OurTrainer(request(rows_folder))
     before = trainer.fvu()
-    measured = protocol.timed_round(trainer, 40)
-    assert measured["steps"] == 48  # whole blocks of 16
+    measured = protocol.timed_round(trainer, 42)
+    assert measured["steps"] == 48  # whole blocks of 8
     assert measured["ms"] == pytest.approx(1e3 * measured["seconds"] / 48)
     assert trainer.run(16) == 16  # to the end of the run
     assert trainer.fvu() < before
@@ -189,7 +189,7 @@ def test_a_worker_answers_in_json_lines_and_survives_a_failure(rows_folder, tmp_
     with pytest.raises(remote.WorkerError, match="does not exist"):
         worker.ask(do="make", **request(tmp_path / "absent"))
     reply = worker.ask(do="make", **request(rows_folder))
-    assert reply["config"]["block_steps"] == 16
+    assert reply["config"]["block_steps"] == 8
     assert worker.ask(do="round", steps=16)["steps"] == 16
     assert worker.ask(do="memory")["peak_mb"] > 10
     worker._process.kill()

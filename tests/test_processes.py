@@ -219,14 +219,14 @@ import sys, time
 from sae_jax.cli import main
 from sae_jax.data.stream import RowStream
 
-batch = RowStream.batch
+batches = RowStream.batches
 
-def stalled(self, step, **rows):
-    if step >= 40:
+def stalled(self, steps, **rows):
+    if steps.start >= 40:
         time.sleep(1_000)
-    return batch(self, step, **rows)
+    return batches(self, steps, **rows)
 
-RowStream.batch = stalled
+RowStream.batches = stalled
 sys.argv = ["sae-jax", *sys.argv[1:]]
 main.main()
 """
