@@ -117,9 +117,10 @@ def make_state(config: Config, *, dead: float) -> TrainState:
 
 
 def with_dead(state: TrainState, sae: SaeConfig, *, fraction: float) -> TrainState:
-    """So many latents silent for as long as counts: a few fire, and are dead the next time."""
+    """So many latents dead, and too far below zero to fire again."""
     silent = jnp.arange(sae.n_latents) < fraction * sae.n_latents
     counters = jnp.where(silent, sae.dead_after_examples, state.examples_since_fired)
+    state.model.b_enc[...] = jnp.where(silent, -10.0, state.model.b_enc[...])
     return state._replace(examples_since_fired=counters)
 
 

@@ -17,8 +17,8 @@ from sae_jax.model.paths import Paths
 from sae_jax.model.sparse import Codes
 
 # While at most so many times k_aux are dead, dense products over the dead columns cost less
-# than sparse ones: with 10 % of 6,144 latents dead a step takes 1.1 times as long as with
-# none, against 1.8 (k_aux 128, two CPU cores).
+# than sparse ones. With 10 % of 6,144 latents dead a step takes 1.4 times as long as with none
+# (k_aux 128, two CPU cores; experiments/benchmarks/peers.py --dead_fraction=0.1).
 FEW_DEAD = 6
 
 
