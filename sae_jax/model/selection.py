@@ -15,11 +15,11 @@ from jaxtyping import Array, Float, Int
 
 from sae_jax.model.parts import in_parts
 
-METHODS = ("lax", "chunks")
-# The table: "chunks" from so many latents on. Measured on two CPU cores at batch 1,024
-# (experiments/benchmarks/step.py); beside an encoder product of 25.7 ms, n_latents 6,144:
-# k 32 7.2 ms against 23.5 of lax.top_k, k 64 15 against 29. Accelerators: not measured.
-CHUNKS_FROM = {"cpu": 1_024, "gpu": 4_096, "tpu": 4_096}
+# The table: "chunks" from so many latents on. Measured on two CPU cores at batch 1,024 with
+# normal values, "chunks" against "lax" in ms: n_latents 1,024, k 32 6.6 and 5.9; 2,048 7.1 and
+# 8.2; 6,144 k 16 8.6 and 12, k 32 13 and 15, k 64 24 and 21; 24,576 k 32 34 and 70.
+# Accelerators: not measured.
+CHUNKS_FROM = {"cpu": 2_048, "gpu": 4_096, "tpu": 4_096}
 
 
 def choose(method: str, *, n_latents: int, k: int) -> str:
@@ -50,7 +50,7 @@ def largest(
     product = product.astype(jnp.float32)
     n_latents = product.shape[1]
     if choose(method, n_latents=n_latents, k=k) == "lax":
-        return in_parts(lambda rows: tuple(jax.lax.top_k(rows, k)), product + bias)
+        return in_parts(lambda rows: _top_k(rows, k), product + bias)
     width = _width(n_latents, k)
     n_chunks = n_latents // width
     # Chunk j is the columns j, j + n_chunks, …: maxima of contiguous slices.
@@ -58,19 +58,29 @@ def largest(
     biased = (product[:, i : i + n_chunks] + bias[i : i + n_chunks] for i in starts)
     maxima = functools.reduce(jnp.maximum, biased)
     # The least of k disjoint groups' maxima bounds the k-th largest from below.
-    groups = (maxima[:, i : i + k] for i in range(0, n_chunks - k + 1, k))
-    maxima = _above(maxima, functools.reduce(jnp.maximum, groups).min(axis=-1))
+    n_groups = n_chunks // k
+    groups = maxima[:, : n_groups * k].reshape(-1, n_groups, k).max(axis=1)
+    maxima = _above(maxima, groups.min(axis=-1))
     first_columns = jnp.arange(0, n_latents, n_chunks, dtype=jnp.int32)[:, None]
 
     def within_chunks(product: Array, maxima: Array) -> tuple[Array, Array]:
-        bounds, chosen = jax.lax.top_k(maxima, k)
+        bounds, chosen = _top_k(maxima, k)
         columns = (chosen[:, None, :] + first_columns).reshape(len(product), -1)
-        candidates = _take(product, columns) + bias.at[columns].get(mode="promise_in_bounds")
-        # Not bounds[:, -1]: a slice of top_k's result makes XLA:CPU sort whole rows.
-        values, places = jax.lax.top_k(_above(candidates, bounds.min(axis=-1)), k)
-        return values, _take(columns, places)
+        candidates = take(product, columns) + bias.at[columns].get(mode="promise_in_bounds")
+        # Not bounds[:, -1], which is a cut.
+        values, places = _top_k(_above(candidates, bounds.min(axis=-1)), k)
+        return values, take(columns, places)
 
     return in_parts(within_chunks, product, maxima)
+
+
+def _top_k(rows: Array, k: int) -> tuple[Array, Array]:
+    """lax.top_k, whose places may then be cut into parts.
+
+    XLA on a CPU sorts whole rows, ten times slower, where its result itself is cut.
+    """
+    values, places = jax.lax.top_k(rows, k)
+    return values, jnp.minimum(places, rows.shape[1] - 1)
 
 
 def _width(n_latents: int, k: int) -> int:
@@ -83,7 +93,7 @@ def _width(n_latents: int, k: int) -> int:
     return (wide or widths[-1:] or [0])[0]
 
 
-def _take(rows: Array, columns: Array) -> Array:
+def take(rows: Array, columns: Array) -> Array:
     return jnp.take_along_axis(rows, columns, axis=1, mode="promise_in_bounds")
 
 
@@ -99,12 +109,12 @@ def kth_largest(values: Float[Array, "batch n"], k: int) -> Float[Array, " batch
     values at or above a guess, as a product with ones, on all cores: for n of some
     hundreds three times faster than sorting out k of them.
     """
-    ones = jnp.ones((values.shape[1], 1), jnp.float32)
+    ones = jnp.ones(values.shape[1], jnp.float32)
 
     def one_bit(i: Int[Array, ""], found: Int[Array, " batch"]) -> Int[Array, " batch"]:
         guess = found | (jnp.int32(1) << (30 - i))
         bound = jax.lax.bitcast_convert_type(guess, jnp.float32)
-        n_above = ((values >= bound[:, None]).astype(jnp.float32) @ ones)[:, 0]
+        n_above = (values >= bound[:, None]).astype(jnp.float32) @ ones
         return jnp.where(n_above >= k, guess, found)
 
     bits = jax.lax.fori_loop(0, 31, one_bit, jnp.zeros(len(values), jnp.int32))
