@@ -25,14 +25,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from harness import cell as cells
-from harness import environment, protocol, results
+from harness import environment, jax_worker, results
 
 from sae_jax.config import Config, OptimizerConfig, SaeConfig
 from sae_jax.data.shards import open_shards
-from sae_jax.data.stream import RowStream
-from sae_jax.model import matmul
 from sae_jax.model.topk import TopKAutoencoder
-from sae_jax.train import step
+from sae_jax.train import setup, step
 from sae_jax.train.step import TrainState
 
 HERE = pathlib.Path(__file__).parent
@@ -71,7 +69,7 @@ def make_config(size: dict[str, int], options: argparse.Namespace, **way: Any) -
     sae = SaeConfig(d_in=size["d_in"], n_latents=size["n_latents"], k=size["k"], **way)
     return Config(
         sae=sae,
-        optimizer=OptimizerConfig(first_moment=moment),
+        optimizer=OptimizerConfig(first_moment=moment, learning_rate=jax_worker.STANDSTILL),
         shards=options.shards or "-",
         n_steps=10_000,
         batch_size=size["batch_size"],
@@ -92,11 +90,10 @@ def part(name: str, config: Config) -> Block:
             codes = model.encode(x, sae)
             seen = [*codes] if name == "top_k" else [*codes, model.decode(codes, sae)]
         if name == "gradients":
+            none = jnp.zeros(sae.n_latents, bool)
             variance = state.data_variance
-            loss = functools.partial(
-                type(model).loss, x=x, dead=None, data_variance=variance, config=sae
-            )
-            seen = jax.tree.leaves(jax.grad(loss, has_aux=True)(model))
+            found = model.gradient(x, dead=none, data_variance=variance, config=sae)
+            seen = jax.tree.leaves(found)
         # Something of all that was computed is used, so that nothing is left out.
         flat = (jnp.ravel(array) for array in seen)
         used = sum((jnp.sum(a[:: 1 + a.size // 2**18]) for a in flat), jnp.zeros(()))
@@ -113,25 +110,18 @@ def make_state(config: Config, *, dead: float) -> TrainState:
     rows = np.random.default_rng(0).normal(size=(256, sae.d_in)).astype(np.float32)
     model = TopKAutoencoder.create(sae, seed=0, rows=0.01 * rows)
     state = step.create_state(model, config=config, data_variance=jnp.float32(1.0))
-    return with_dead(state, sae, fraction=dead)
-
-
-def with_dead(state: TrainState, sae: SaeConfig, *, fraction: float) -> TrainState:
-    """So many latents dead, and too far below zero to fire again."""
-    silent = jnp.arange(sae.n_latents) < fraction * sae.n_latents
-    counters = jnp.where(silent, sae.dead_after_examples, state.examples_since_fired)
-    state.model.b_enc[...] = jnp.where(silent, -10.0, state.model.b_enc[...])
-    return state._replace(examples_since_fired=counters)
+    return jax_worker.with_dead(state, fraction=dead, config=config) if dead else state
 
 
 def blocks_of_rows(config: Config, n: int) -> tuple[list[jax.Array], float | None]:
     """n blocks of rows, and the milliseconds that drawing takes a step."""
     shape = (config.block_steps, config.batch_size, config.sae.d_in)
-    if config.shards == "-" or open_shards(config.shards).d_in != config.sae.d_in:
+    reader = None if config.shards == "-" else open_shards(config.shards)
+    if reader is None or reader.d_in != config.sae.d_in:
         rows = np.random.default_rng(1).normal(size=(n, *shape)).astype(np.float32)
         rows /= np.linalg.norm(rows, axis=-1, keepdims=True)
         return [jax.device_put(block) for block in rows], None
-    stream = RowStream(reader=open_shards(config.shards), seed=0, batch_size=config.batch_size)
+    stream = setup.row_stream(config, reader=reader)
     found, times = [], []
     for i in range(n):
         began = time.perf_counter()
@@ -145,25 +135,19 @@ def time_in_turns(
     programs: dict[str, tuple[Config, Block, float]], blocks: list[jax.Array]
 ) -> dict[str, list[float]]:
     """Milliseconds a step of each program, once for every block of rows."""
-    compiled = {n: jax.jit(block, donate_argnums=0) for n, (_, block, _) in programs.items()}
     states = {n: make_state(c, dead=dead) for n, (c, _, dead) in programs.items()}
+    jitted = {n: jax.jit(block, donate_argnums=0) for n, (_, block, _) in programs.items()}
+    compiled = {
+        n: setup.compile_lowered(f.lower(states[n], blocks[0])) for n, f in jitted.items()
+    }
     times: dict[str, list[float]] = {name: [] for name in programs}
-    for rows in [blocks[0], *blocks]:  # the first compiles
-        for name, (config, _, dead) in programs.items():
-            state = with_dead(states[name], config.sae, fraction=dead)
-            jax.block_until_ready(state)
+    for rows in [blocks[0], *blocks]:  # the first warms up
+        for name in programs:
             began = time.perf_counter()
-            states[name], _ = compiled[name](state, rows)
+            states[name], _ = compiled[name](states[name], rows)
             jax.block_until_ready(states[name])
             times[name].append(1e3 * (time.perf_counter() - began) / len(rows))
     return {name: measured[1:] for name, measured in times.items()}
-
-
-def peak_flops() -> float:
-    """Of the best square float32 product: what the device gives at most."""
-    a = jnp.ones((2_048, 2_048))
-    product = jax.jit(functools.partial(matmul.product, matmul="float32"))
-    return 2 * 2_048**3 / protocol.best_seconds(lambda: product(a, a).block_until_ready())
 
 
 def measure(size: dict[str, int], options: argparse.Namespace) -> dict[str, Any]:
@@ -172,7 +156,8 @@ def measure(size: dict[str, int], options: argparse.Namespace) -> dict[str, Any]
     programs = {name: (config, part(name, config), 0.0) for name in PARTS}
     times = time_in_turns(programs, blocks)
     ms = {name: statistics.median(measured) for name, measured in times.items()}
-    limit = 2e3 * size["batch_size"] * size["d_in"] * size["n_latents"] / peak_flops()
+    gflops = jax_worker.JaxWorker().matmul_gflops([[cells.SQUARE] * 3])
+    limit = 2e-6 * size["batch_size"] * size["d_in"] * size["n_latents"] / gflops
     upto = [0.0, *(ms[name] for name in PARTS)]
     names = ("product", "top_k", "decode", "gradients", "optimizer")
     breakdown = {n: round(upto[i + 1] - upto[i], 2) for i, n in enumerate(names)}

@@ -13,7 +13,7 @@ Metrics = dict[str, Float[Array, ""]]
 
 
 class Objective(NamedTuple):
-    """What a loss returns beside its value."""
+    """What a gradient comes with: metrics has the loss and its terms."""
 
     codes: Codes
     metrics: Metrics
@@ -47,18 +47,15 @@ class Autoencoder(nnx.Module):
     def decode(self, codes: Codes, config: SaeConfig) -> Float[Array, "batch d_in"]:
         raise NotImplementedError
 
-    def loss(
+    def gradient(
         self,
         x: Float[Array, "batch d_in"],
         *,
-        dead: Bool[Array, " n_latents"] | None,
+        dead: Bool[Array, " n_latents"],
         data_variance: Float[Array, ""],
         config: SaeConfig,
-    ) -> tuple[Float[Array, ""], Objective]:
-        """The training loss of a batch, with its codes and metrics.
-
-        dead=None says that no latent is dead.
-        """
+    ) -> tuple["Autoencoder", Objective]:
+        """The gradient of the training loss of a batch, with its codes and metrics."""
         raise NotImplementedError
 
     def project(self, gradient: "Autoencoder") -> "Autoencoder":

@@ -1,5 +1,7 @@
 """The top-k sparse autoencoder: encode, decode, and its loss (DESIGN §4)."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,15 @@ from jaxtyping import Array, Bool, Float
 from sae_jax.config import SaeConfig
 from sae_jax.model import auxk, init, matmul, paths, sparse
 from sae_jax.model.protocol import Autoencoder, Objective
-from sae_jax.model.sparse import Codes
+from sae_jax.model.sparse import Codes, Encoder
+
+
+class _Reconstruction(NamedTuple):
+    codes: Codes
+    product: Float[Array, "batch n_latents"]  # pre-activations but for b_enc
+    error: Float[Array, "batch d_in"]
+    fvu: Float[Array, ""]
+    fvu_4k: Float[Array, ""] | None  # with 4 k latents, where Multi-TopK asks for it
 
 
 class TopKAutoencoder(Autoencoder):
@@ -77,46 +87,69 @@ class TopKAutoencoder(Autoencoder):
         directions = sparse.sum_rows(codes, self.W_dec[...], paths.choose(config))
         return directions + self.b_dec[...]
 
-    def loss(
+    def gradient(
         self,
         x: Float[Array, "batch d_in"],
         *,
-        dead: Bool[Array, " n_latents"] | None,
+        dead: Bool[Array, " n_latents"],
         data_variance: Float[Array, ""],
         config: SaeConfig,
-    ) -> tuple[Float[Array, ""], Objective]:
-        """fvu of the reconstruction + AuxK, and + Multi-TopK where its coefficient is not 0.
-
-        dead=None says that no latent is, which spares the AuxK term.
+    ) -> tuple["TopKAutoencoder", Objective]:
+        """Of fvu + AuxK, and + Multi-TopK where its coefficient is not 0.
 
         Source: Gao et al. 2024, section 2.4, appendices A.2 and A.3.
         """
+
+        def loss(model: "TopKAutoencoder") -> tuple[Float[Array, ""], _Reconstruction]:
+            return model._reconstruct(x, data_variance=data_variance, config=config)
+
+        (loss_, of), gradient = jax.value_and_grad(loss, has_aux=True)(self)
+        metrics = {"fvu": of.fvu, "auxk_loss": jnp.zeros(())}
+        if of.fvu_4k is not None:
+            metrics["fvu_4k"] = of.fvu_4k
+        if config.auxk_coefficient:
+            weights, metrics["auxk_loss"] = auxk.add_gradient(
+                gradient._weights(),
+                self._weights(),
+                auxk.Inputs(x, of.product, of.error, dead),
+                how=auxk.How(config.k_aux, config.auxk_coefficient, paths.choose(config)),
+            )
+            (W_enc_rows, b_enc, b_dec), W_dec = weights
+            gradient = type(self)(W_enc=W_enc_rows.T, b_enc=b_enc, W_dec=W_dec, b_dec=b_dec)
+        metrics["loss"] = loss_ + config.auxk_coefficient * metrics["auxk_loss"]
+        return gradient, Objective(of.codes, metrics)
+
+    def _weights(self) -> auxk.Weights:
+        return auxk.Weights(self._encoder(), self.W_dec[...])
+
+    def _encoder(self) -> Encoder:
+        return Encoder(self.W_enc_rows[...], self.b_enc[...], self.b_dec[...])
+
+    def _reconstruct(
+        self,
+        x: Float[Array, "batch d_in"],
+        *,
+        data_variance: Float[Array, ""],
+        config: SaeConfig,
+    ) -> tuple[Float[Array, ""], _Reconstruction]:
+        """The loss but for AuxK, and what it comes from."""
         # Without a gradient: _top_k gives the chosen ones theirs.
         product = jax.lax.stop_gradient(self._product(x, config))
-        codes = self._top_k(x, product, config.k, config=config)
-        error = x - self.decode(codes, config)
         variance = data_variance
         if config.loss_normaliser == "batch":
             variance = jnp.mean(jnp.sum((x - x.mean(axis=0)) ** 2, axis=-1))
-        fvu = jnp.mean(jnp.sum(error**2, axis=-1)) / variance
-        metrics = {"fvu": fvu, "auxk_loss": jnp.zeros(())}
-        loss = fvu
-        if config.auxk_coefficient and dead is not None:
-            weights = auxk.Weights(
-                self.W_enc_rows[...], self.b_enc[...], self.W_dec[...], self.b_dec[...]
-            )
-            inputs = auxk.Inputs(x, product, jax.lax.stop_gradient(error), dead)
-            metrics["auxk_loss"] = auxk.auxk_loss(
-                weights, inputs, config.k_aux, paths.choose(config)
-            )
-            loss += config.auxk_coefficient * metrics["auxk_loss"]
+
+        def reconstruct(k: int) -> tuple[Codes, Array, Array]:
+            codes = self._top_k(x, product, k, config=config)
+            error = x - self.decode(codes, config)
+            return codes, error, jnp.mean(jnp.sum(error**2, axis=-1)) / variance
+
+        codes, error, fvu = reconstruct(config.k)
+        loss, fvu_4k = fvu, None
         if config.multi_topk_coefficient:
-            wide = self._top_k(x, product, 4 * config.k, config=config)
-            wide_error = x - self.decode(wide, config)
-            metrics["fvu_4k"] = jnp.mean(jnp.sum(wide_error**2, axis=-1)) / variance
-            loss += config.multi_topk_coefficient * metrics["fvu_4k"]
-        metrics["loss"] = loss
-        return loss, Objective(codes, metrics)
+            _, _, fvu_4k = reconstruct(4 * config.k)
+            loss += config.multi_topk_coefficient * fvu_4k
+        return loss, _Reconstruction(codes, product, error, fvu, fvu_4k)
 
     def _top_k(
         self,
@@ -129,8 +162,7 @@ class TopKAutoencoder(Autoencoder):
         """The k strongest latents, differentiable in the weights."""
         how = paths.choose(config)
         codes = sparse.top_k(product, self.b_enc[...], k, paths=how)
-        encoder = sparse.Encoder(self.W_enc_rows[...], self.b_enc[...], self.b_dec[...])
-        values = sparse.with_encoder_gradient(codes, x, encoder, how)
+        values = sparse.with_encoder_gradient(codes, x, self._encoder(), how)
         return Codes(values, codes.indices)
 
     def project(self, gradient: Autoencoder) -> "TopKAutoencoder":

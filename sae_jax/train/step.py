@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int, Shaped
 
 from sae_jax.config import Config
 from sae_jax.model import sparse
-from sae_jax.model.protocol import Autoencoder, Metrics, Objective
+from sae_jax.model.protocol import Autoencoder, Metrics
 from sae_jax.train import optimizer as optim
 from sae_jax.train.optimizer import AdamState
 
@@ -44,16 +44,8 @@ def train_step(
     sae, model = config.sae, state.model
     dead = state.examples_since_fired >= sae.dead_after_examples
 
-    def gradient_of(model: Autoencoder, dead: Array | None) -> tuple[Autoencoder, Objective]:
-        def loss(model: Autoencoder) -> tuple[Float[Array, ""], Objective]:
-            variance = state.data_variance
-            return model.loss(x, dead=dead, data_variance=variance, config=sae)
-
-        return jax.grad(loss, has_aux=True)(model)
-
-    # Around it all: a branch inside would write zeros for every parameter when none is dead.
-    gradient, (codes, metrics) = jax.lax.cond(
-        dead.any(), lambda: gradient_of(model, dead), lambda: gradient_of(model, None)
+    gradient, (codes, metrics) = model.gradient(
+        x, dead=dead, data_variance=state.data_variance, config=sae
     )
     model, opt_state, of_step = optim.adam_step(
         model, gradient, state.opt_state, step=state.step, config=config
