@@ -127,8 +127,7 @@ def _train(values: flags.FlagValues, *, config: Config, watch: "Watchdog") -> in
     with processes.together():
         mesh = sharding.make_mesh(latent_shards=values.latent_shards)
         reader = open_shards(config.shards)
-        setup.check_data(config, reader)
-        sharding.check_layout(config, mesh)
+    setup.check_run(config, reader=reader, mesh=mesh)
     if processes.is_first():
         made = plan.make_plan(config, reader, mesh=mesh)
         say(plan.describe(made, config=config, reader=reader, workdir=workdir, mesh=mesh))

@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 
 from sae_jax.config import Config
 from sae_jax.data.shards import ShardReader
+from sae_jax.model import matmul as matmuls
 from sae_jax.model import paths
 from sae_jax.train import sharding
 from sae_jax.train.metrics import duration
@@ -43,19 +44,23 @@ def make_plan(config: Config, reader: ShardReader, *, mesh: Mesh | None = None) 
     batch_size = config.batch_size // mesh.shape["data"]  # of one device, as is the next
     n_latents = sae.n_latents // mesh.shape["latent"]
     n_parameters = 2 * sae.d_in * sae.n_latents + sae.n_latents + sae.d_in
-    copies = 3 + bool(config.optimizer.ema_decay)  # parameters and Adam's two moments
-    state_bytes = 4 * (copies * n_parameters + sae.n_latents)
+    # Bytes a parameter: its own, of Adam's two moments, of its average where there is one.
+    kept = 8 + jnp.dtype(config.optimizer.first_moment).itemsize
+    kept += 4 * bool(config.optimizer.ema_decay)
+    state_bytes = kept * n_parameters + 4 * sae.n_latents
     row_bytes = sae.d_in * reader.dtype.itemsize
     block_bytes = config.block_steps * batch_size * row_bytes
     here = sharding.rows_here(mesh, n_rows=config.batch_size)
     host_block_bytes = config.block_steps * (here.stop - here.start) * row_bytes
     activations = 4 * batch_size * (2 * n_latents + 4 * sae.d_in)
-    per_latent = (copies + 1) * (2 * sae.d_in + 1) + 1  # also gradients, and the counter
-    device_share = 4 * (per_latent * n_latents + (copies + 1) * sae.d_in)
+    per_latent = (kept + 4) * (2 * sae.d_in + 1) + 4  # also gradients, and the counter
+    device_share = per_latent * n_latents + (kept + 4) * sae.d_in
     products = paths.choose(sae).products
     if products == "dense":
         activations *= 3
-    seconds = _encoder_seconds(batch_size, n_latents=n_latents, d_in=sae.d_in)
+    seconds = _encoder_seconds(
+        batch_size, n_latents=n_latents, d_in=sae.d_in, matmul=sae.matmul
+    )
     seconds *= STEP_OVER_ENCODER[products] * config.n_steps
     return Plan(
         n_parameters=n_parameters,
@@ -70,11 +75,11 @@ def make_plan(config: Config, reader: ShardReader, *, mesh: Mesh | None = None) 
     )
 
 
-def _encoder_seconds(batch_size: int, *, n_latents: int, d_in: int) -> float:
+def _encoder_seconds(batch_size: int, *, n_latents: int, d_in: int, matmul: str) -> float:
     """Best of three products [batch, d_in] × [d_in, n_latents] on this device."""
     x = jnp.ones((batch_size, d_in))
     W = jnp.ones((n_latents, d_in))
-    product = jax.jit(lambda x, W: (x @ W.T).sum())
+    product = jax.jit(lambda x, W: matmuls.product(x, W.T, matmul=matmul).sum())
     product(x, W).block_until_ready()
     times = []
     for _ in range(3):

@@ -18,8 +18,10 @@ from harness import protocol
 from sae_jax.config import Config, SaeConfig
 from sae_jax.data.prefetch import prefetch
 from sae_jax.data.shards import open_shards
-from sae_jax.data.stream import RowStream
+from sae_jax.model.topk import TopKAutoencoder
 from sae_jax.train import evaluate, optimizer, setup, sharding, statistics, step
+
+STANDSTILL = 1e-9  # a learning rate at which dead latents stay dead
 
 
 class OurTrainer:
@@ -36,6 +38,8 @@ class OurTrainer:
             n_steps=request["n_steps"],
             batch_size=cell["batch_size"],
         )
+        if request["dead_fraction"]:
+            config.optimizer.learning_rate = STANDSTILL
         config.validate()
         self._mesh = sharding.make_mesh(latent_shards=request.get("latent_shards", 1))
         setup.check_run(config, reader=self._reader, mesh=self._mesh)
@@ -57,7 +61,7 @@ class OurTrainer:
     def _start_input(self) -> None:
         """Starts the prefetch, and waits until it is as far ahead as it goes."""
         config = self._config
-        stream = RowStream(reader=self._reader, seed=0, batch_size=config.batch_size)
+        stream = setup.row_stream(config, reader=self._reader)
         starts = range(0, config.n_steps, config.block_steps)
         self._n_blocks = len(starts)
         self._n_drawn = self._n_used = 0
@@ -114,10 +118,15 @@ class OurTrainer:
 
 
 def with_dead(state: step.TrainState, *, fraction: float, config: Config) -> step.TrainState:
-    """The state with latents that cannot fire and are dead already."""
+    """The state with latents that are dead already, and too weak to fire.
+
+    They respond a little, of either sign, as dead latents do: AuxK has all its work. The
+    config's learning rate must be so low that they stay as they are.
+    """
     dead = np.asarray(protocol.dead_latents(config.sae.n_latents, fraction=fraction))
     model = state.model
-    model.b_enc[...] = model.b_enc[...].at[dead].set(protocol.DEAD_BIAS)
+    assert isinstance(model, TopKAutoencoder)
+    model.W_enc_rows[...] = model.W_enc_rows[...].at[dead].multiply(1e-2)
     since = state.examples_since_fired.at[dead].set(config.sae.dead_after_examples)
     return state._replace(model=model, examples_since_fired=since)
 
