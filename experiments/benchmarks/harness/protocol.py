@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Protocol, TextIO
 
-DEAD_BIAS = -10.0  # encoder bias of the latents that a scenario makes dead
+DEAD_BIAS = -10.0  # encoder bias of the latents of a peer that a scenario makes dead
 
 
 class Trainer(Protocol):
