@@ -19,7 +19,7 @@ def draw(found: dict[str, Any], *, picture: pathlib.Path) -> None:
     import matplotlib.pyplot as plt
 
     runs = {name: run for name, run in found["runs"].items() if "points" in run}
-    figure, axes = plt.subplots(figsize=(7.6, 4.4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(9, 4.4), layout="constrained")
     n_peers = 0
     for name, run in sorted(runs.items(), key=lambda item: item[1]["fvu"]):
         style: dict[str, Any] = {"color": PEERS[n_peers % 4], "linewidth": 1.3}
@@ -43,7 +43,7 @@ def draw(found: dict[str, Any], *, picture: pathlib.Path) -> None:
         title="WordNet glosses, 3,072 latents, k 32: quality against time",
     )
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=7, frameon=False)
+    axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     figure.savefig(picture, facecolor="white", metadata={"Date": None})
 
 
