@@ -11,7 +11,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Shaped
 
 from sae_jax.model.parts import in_parts
 
@@ -93,7 +93,8 @@ def _width(n_latents: int, k: int) -> int:
     return (wide or widths[-1:] or [0])[0]
 
 
-def take(rows: Array, columns: Array) -> Array:
+def take(rows: Shaped[Array, "batch n"], columns: Int[Array, "batch m"]) -> Array:
+    """These columns of each row, [batch, m]; all must exist: none is checked."""
     return jnp.take_along_axis(rows, columns, axis=1, mode="promise_in_bounds")
 
 

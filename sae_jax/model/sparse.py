@@ -147,7 +147,7 @@ def top_k(
             indices += mesh.place("latent") * n_latents
             values, indices = (mesh.side_by_side(a, "latent") for a in (values, indices))
             values, places = largest(values, jnp.zeros(values.shape[1]), k)
-            indices = jnp.take_along_axis(indices, places, axis=1)
+            indices = selection.take(indices, places)
         return Codes(jax.nn.relu(values), indices)
 
     detached = (jax.lax.stop_gradient(array) for array in (product, bias))

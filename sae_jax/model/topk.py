@@ -66,11 +66,6 @@ class TopKAutoencoder(Autoencoder):
     def W_enc(self) -> Float[Array, "d_in n_latents"]:
         return self.W_enc_rows[...].T
 
-    def pre_acts(
-        self, x: Float[Array, "batch d_in"], config: SaeConfig
-    ) -> Float[Array, "batch n_latents"]:
-        return self._product(x, config) + self.b_enc[...]
-
     def _product(
         self, x: Float[Array, "batch d_in"], config: SaeConfig
     ) -> Float[Array, "batch n_latents"]:
