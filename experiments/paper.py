@@ -6,9 +6,10 @@ For comparison, the paper's own curve for this size: fvu at step 1, 272, 2,443, 
 abstracts, text-embedding-3-small. Not yet run here.
 
 The same: initial values, loss and its normaliser, constant learning rate, clip, dead
-window, k_aux = 2 k. Mended, as in all of sae_jax: dead latents are masked with −inf (with
-0, negative ones get no gradient), a latent fires only where its value is above 0, and a
-tenth of the rows is held out, where the paper trained and measured on all.
+window, AuxK of every example and k_aux = 2 k. Mended, as in all of sae_jax: dead latents
+are masked with −inf (with 0, negative ones get no gradient), a latent fires only where its
+value is above 0, and a tenth of the rows is held out, where the paper trained and measured
+on all.
 """
 
 from sae_jax.config import Config, OptimizerConfig, SaeConfig
@@ -22,6 +23,7 @@ def get_config() -> Config:
             k=64,
             init="paper",
             k_aux=128,
+            auxk_every=1,
             dead_after_examples=272_384,  # 266 steps of 1,024: one pass
             loss_normaliser="batch",
         ),

@@ -16,6 +16,7 @@ def get_config() -> Config:
             k=32,
             init="paper",
             k_aux=64,  # 2 k, as in the paper
+            auxk_every=1,
             dead_after_examples=272_384,  # 266 steps of 1,024
             loss_normaliser="batch",
         ),

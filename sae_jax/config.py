@@ -27,6 +27,7 @@ class SaeConfig:
     init: str = "default"  # or "paper": coordinate-wise median, Xavier rows
     k_aux: int = 128  # dead latents that model the error, in the AuxK loss
     auxk_coefficient: float = 1 / 32  # weight of the AuxK loss
+    auxk_every: int = 2  # one of so many examples has an AuxK loss; 1: all, as in Gao et al.
     multi_topk_coefficient: float = 0.0  # weight of the loss at 4 k; 0 leaves it out
     dead_after_examples: int = 262_144  # silent for so many examples: dead
     loss_normaliser: str = "dataset"  # or "batch": the variance that the loss is divided by
@@ -88,6 +89,13 @@ class Config:
                     "logs and checkpoints fall between blocks of steps. "
                     f"Set {name} to {-(-value // self.block_steps) * self.block_steps}."
                 )
+        every = self.sae.auxk_every
+        if self.sae.auxk_coefficient and self.batch_size % every:
+            raise UsageError(
+                f"batch_size={self.batch_size} is not a multiple of sae.auxk_every={every}: "
+                "AuxK is taken of one example of so many. Set "
+                f"batch_size to {-(-self.batch_size // every) * every}, or sae.auxk_every=1."
+            )
         if not self.shards:
             raise UsageError(
                 "shards is empty; expected the folder of the embeddings. "
@@ -123,7 +131,7 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
 
 
 def _check_sae(sae: SaeConfig) -> None:
-    for name in ("d_in", "n_latents", "k", "k_aux", "dead_after_examples"):
+    for name in ("d_in", "n_latents", "k", "k_aux", "auxk_every", "dead_after_examples"):
         _at_least(f"sae.{name}", getattr(sae, name), 1)
     for name in ("auxk_coefficient", "multi_topk_coefficient"):
         _at_least(f"sae.{name}", getattr(sae, name), 0)

@@ -18,7 +18,7 @@ def scatter(values, indices, n):
     return z
 
 
-def loss_and_gradient(p, x, *, k, k_aux, alpha, dead, variance, multi=0.0):
+def loss_and_gradient(p, x, *, k, k_aux, alpha, dead, variance, every=2, multi=0.0):
     """Loss, fvu, AuxK and the gradients of W_enc, b_enc, W_dec, b_dec, by dense products."""
     W_enc, b_enc, W_dec, b_dec = p["W_enc"], p["b_enc"], p["W_dec"], p["b_dec"]
     n, batch, centred = len(b_enc), len(x), x - b_dec
@@ -30,12 +30,13 @@ def loss_and_gradient(p, x, *, k, k_aux, alpha, dead, variance, multi=0.0):
     gradient = backward(z, g_out, centred, W_enc, W_dec)
     aux = 0.0
     if dead.any():
-        z_aux = scatter(*pick(np.where(dead, pre, -np.inf), k_aux), n)
-        spread = ((error - error.mean(0)) ** 2).sum()
-        missed = error - z_aux @ W_dec
+        z_aux = scatter(*pick(np.where(dead, pre, -np.inf)[::every], k_aux), n)
+        target = error[::every]
+        spread = ((target - target.mean(0)) ** 2).sum()
+        missed = target - z_aux @ W_dec
         aux = (missed**2).sum() / spread
         g_aux = -2 * alpha * missed / spread
-        extra = backward(z_aux, g_aux, centred, W_enc, W_dec, bias=False)
+        extra = backward(z_aux, g_aux, centred[::every], W_enc, W_dec, bias=False)
         gradient = {name: gradient[name] + extra[name] for name in gradient}
     loss = fvu + alpha * aux
     if multi:

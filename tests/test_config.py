@@ -38,6 +38,8 @@ def test_a_config_comes_back_from_its_file(tmp_path):
         ({"products": "csr"}, r"expected one of auto, sparse, dense"),
         ({"dead_after_examples": 2**31}, r"more than the counter holds"),
         ({"auxk_coefficient": -1.0}, r"at least 0"),
+        ({"auxk_every": 0}, r"sae\.auxk_every=0; expected at least 1"),
+        ({"auxk_every": 3}, r"batch_size=64 is not a multiple of sae\.auxk_every=3.* 66, or"),
         ({"learning_rate": -1.0}, r"at least 0"),
         ({"warmup_steps": -1}, r"at least 0"),
         ({"decay_fraction": 1.5}, r"a share from 0 to 1\."),

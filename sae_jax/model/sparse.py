@@ -23,7 +23,6 @@ from jaxtyping import Array, Bool, Float, Int
 from sae_jax.model import mesh, selection
 from sae_jax.model.matmul import product
 from sae_jax.model.mesh import EXAMPLES, GRID, LATENTS, WHOLE
-from sae_jax.model.parts import in_parts
 from sae_jax.model.paths import Paths
 
 
@@ -77,12 +76,8 @@ def _times(codes: Codes, W: Float[Array, "n_latents d_in"], paths: Paths) -> Arr
     """Codes, as a [batch, n_latents] matrix, @ W."""
     if paths.products == "dense":
         return product(_scatter(codes, n_latents=len(W)), W, matmul=paths.matmul)
-
-    def decode(values: Array, indices: Array) -> Array:
-        starts = jnp.arange(0, values.size + 1, values.shape[1], dtype=jnp.int32)
-        return _spmm(values.reshape(-1), indices.reshape(-1), starts=starts, dense=W)
-
-    return in_parts(decode, codes.values, codes.indices)
+    starts = jnp.arange(0, codes.values.size + 1, codes.values.shape[1], dtype=jnp.int32)
+    return _spmm(codes.values.reshape(-1), codes.indices.reshape(-1), starts=starts, dense=W)
 
 
 def _transposed_times(

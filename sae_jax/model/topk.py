@@ -103,11 +103,12 @@ class TopKAutoencoder(Autoencoder):
         if of.fvu_4k is not None:
             metrics["fvu_4k"] = of.fvu_4k
         if config.auxk_coefficient:
+            settings = config.k_aux, config.auxk_coefficient, config.auxk_every
             weights, metrics["auxk_loss"] = auxk.add_gradient(
                 gradient._weights(),
                 self._weights(),
                 auxk.Inputs(x, of.product, of.error, dead),
-                how=auxk.How(config.k_aux, config.auxk_coefficient, paths.choose(config)),
+                how=auxk.How(*settings, paths.choose(config)),
             )
             (W_enc_rows, b_enc, b_dec), W_dec = weights
             gradient = type(self)(W_enc=W_enc_rows.T, b_enc=b_enc, W_dec=W_dec, b_dec=b_dec)

@@ -62,11 +62,14 @@ def check_layout(config: Config, mesh: Mesh) -> None:
     """Raises UsageError where this config cannot be divided over this mesh."""
     n_data, n_latent = mesh.shape["data"], mesh.shape["latent"]
     sae = config.sae
-    if config.batch_size % n_data:
+    every = sae.auxk_every if sae.auxk_coefficient else 1
+    if config.batch_size % (n_data * every):
+        multiple = n_data * every
         raise UsageError(
-            f"batch_size={config.batch_size}: the mesh splits it over {n_data} devices; "
-            f"expected a multiple of {n_data}. Set --config.batch_size="
-            f"{-(-config.batch_size // n_data) * n_data}, or another --latent_shards."
+            f"batch_size={config.batch_size}: the mesh splits it over {n_data} devices, and "
+            f"AuxK takes one of {every} examples; expected a multiple of {multiple}. Set "
+            f"--config.batch_size={-(-config.batch_size // multiple) * multiple}, or another "
+            "--latent_shards."
         )
     if sae.n_latents % n_latent:
         raise UsageError(

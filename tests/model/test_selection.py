@@ -79,10 +79,16 @@ def test_neither_way_sorts_whole_rows():
 
 
 @pytest.mark.parametrize("k", [1, 7, 200])
-def test_the_kth_largest_is_that_of_a_sort(k):
-    values = np.random.default_rng(1).normal(size=(9, 300)).astype(np.float32)
+@pytest.mark.parametrize("n", [300, 4_095, 9_001])  # counted in groups of 4,095
+def test_the_kth_largest_is_that_of_a_sort(k, n):
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(9, n)) * 10.0 ** rng.integers(-30, 30, size=(9, n))
+    values = values.astype(np.float32)
     values[3] = -1  # none is positive
-    values[4, :250] = -np.inf
+    values[4, : n - 50] = -np.inf
+    values[5, 10:260] = 2  # equal
+    values[6, 10:260] = np.inf
+    values[7] = 3  # every count is the largest it can be
     found = selection.kth_largest(jnp.asarray(values), k)
     expected = np.maximum(-np.sort(-values, axis=1)[:, k - 1], 0)
     np.testing.assert_array_equal(found, expected)

@@ -50,16 +50,16 @@ def test_encode_and_decode_equal_the_oracle(x):
 
 @pytest.mark.parametrize("products", ["sparse", "dense"])
 @pytest.mark.parametrize("n_dead", [0, 3, 20])
-@pytest.mark.parametrize("multi", [0.0, 0.125])
-def test_the_loss_and_every_gradient_equal_the_oracle(x, products, n_dead, multi):
+@pytest.mark.parametrize(("multi", "every"), [(0.0, 1), (0.0, 2), (0.125, 2)])
+def test_the_loss_and_every_gradient_equal_the_oracle(x, products, n_dead, multi, every):
     p, dead = parameters(), np.arange(N) < n_dead
-    config = dataclasses.replace(CONFIG, products=products, multi_topk_coefficient=multi)
+    changes = {"multi_topk_coefficient": multi, "auxk_every": every}
+    config = dataclasses.replace(CONFIG, products=products, **changes)
     gradient, objective = as_model(p).gradient(
         jnp.asarray(x), dead=jnp.asarray(dead), data_variance=jnp.float32(11.0), config=config
     )
-    expected = oracle.loss_and_gradient(
-        p, x.astype(float), k=4, k_aux=6, alpha=1 / 32, dead=dead, variance=11.0, multi=multi
-    )
+    of = {"k": 4, "k_aux": 6, "alpha": 1 / 32, "dead": dead, "variance": 11.0}
+    expected = oracle.loss_and_gradient(p, x.astype(float), **of, multi=multi, every=every)
     assert objective.metrics["loss"] == pytest.approx(expected[0], rel=1e-5)
     assert objective.metrics["fvu"] == pytest.approx(expected[1], rel=1e-5)
     assert objective.metrics["auxk_loss"] == pytest.approx(expected[2], rel=1e-5)

@@ -188,8 +188,10 @@ def test_shapes_that_do_not_divide_are_refused_with_what_to_do(reader):
     check = sharding.check_layout
     with pytest.raises(UsageError, match=r"latent_shards=3: found 8 devices.*1, 2, 4, 8"):
         sharding.make_mesh(latent_shards=3)
-    with pytest.raises(UsageError, match=r"batch_size=36.*8 devices.*batch_size=40"):
-        check(settings(reader, batch_size=36), mesh_of("8x1"))
+    with pytest.raises(UsageError, match=r"batch_size=40.*8 devices.*of 2.*batch_size=48"):
+        check(settings(reader, batch_size=40), mesh_of("8x1"))
+    check(settings(reader, batch_size=40, auxk_every=1), mesh_of("8x1"))
+    check(settings(reader, batch_size=40, auxk_coefficient=0.0), mesh_of("8x1"))
     with pytest.raises(UsageError, match=r"n_latents=66.*latent_shards=4.*n_latents=68"):
         check(settings(reader, n_latents=66), mesh_of("2x4"))
     with pytest.raises(UsageError, match=r"sae\.k=9.*leaves 8 of"):

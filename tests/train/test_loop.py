@@ -77,6 +77,7 @@ def defaults(tmp_path_factory):
     "change",
     [
         {"k_aux": 2, "dead_after_examples": 64},
+        {"auxk_every": 1, "dead_after_examples": 64},
         {"auxk_coefficient": 1.0, "dead_after_examples": 64},
         {"multi_topk_coefficient": 0.125},
         {"init": "paper"},
