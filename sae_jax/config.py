@@ -111,7 +111,8 @@ class Config:
         return cls(
             **fields
             | {
-                "sae": SaeConfig(**fields["sae"]),
+                # Runs begun before there was this setting used every example.
+                "sae": SaeConfig(**{"auxk_every": 1} | fields["sae"]),
                 "optimizer": OptimizerConfig(**fields["optimizer"]),
             }
         )

@@ -1,6 +1,7 @@
 """Settings: each mistake is refused by name; a config survives its file."""
 
 import dataclasses
+import json
 
 import pytest
 from tiny import config
@@ -23,6 +24,12 @@ def test_there_are_at_most_forty_settings():
 def test_a_config_comes_back_from_its_file(tmp_path):
     settings = config(tmp_path, ema_decay=0.5, seed=3)
     assert Config.from_json(settings.to_json()) == settings
+
+
+def test_a_run_from_before_auxk_every_goes_on_with_every_example(tmp_path):
+    fields = json.loads(config(tmp_path).to_json())
+    del fields["sae"]["auxk_every"]
+    assert Config.from_json(json.dumps(fields)).sae.auxk_every == 1
 
 
 @pytest.mark.parametrize(
