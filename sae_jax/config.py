@@ -57,7 +57,8 @@ class Config:
     shards: str  # folder of embeddings
     n_steps: int  # optimiser steps
     batch_size: int = 1_024  # examples per step, over all devices
-    seed: int = 0  # of the initial weights and of the order of rows
+    seed: int = 0  # of the initial weights
+    data_seed: int = 0  # of the order of rows
     window_rows: int = 0  # rows shuffled together in memory; 0: the whole data set, exactly
     block_steps: int = 8  # steps per call of the compiled program
     log_every_steps: int = 64  # a multiple of block_steps, as is the next
@@ -109,7 +110,9 @@ class Config:
     def from_json(cls, text: str) -> "Config":
         fields: dict[str, Any] = json.loads(text)
         return cls(
-            **fields
+            # Runs begun before there was this setting took the order of rows from the seed.
+            **{"data_seed": fields["seed"]}
+            | fields
             | {
                 # Runs begun before there was this setting used every example.
                 "sae": SaeConfig(**{"auxk_every": 1} | fields["sae"]),

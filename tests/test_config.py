@@ -26,10 +26,12 @@ def test_a_config_comes_back_from_its_file(tmp_path):
     assert Config.from_json(settings.to_json()) == settings
 
 
-def test_a_run_from_before_auxk_every_goes_on_with_every_example(tmp_path):
-    fields = json.loads(config(tmp_path).to_json())
-    del fields["sae"]["auxk_every"]
-    assert Config.from_json(json.dumps(fields)).sae.auxk_every == 1
+def test_a_run_from_before_a_setting_goes_on_as_it_began(tmp_path):
+    fields = json.loads(config(tmp_path, seed=3).to_json())
+    del fields["sae"]["auxk_every"], fields["data_seed"]
+    before = Config.from_json(json.dumps(fields))
+    assert before.sae.auxk_every == 1
+    assert before.data_seed == 3
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,10 @@ import pathlib
 import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[1] / "sae_jax"
-LAYERS = ("errors", "config", "data", "embed", "model", "train", "notebook", "analysis", "cli")
+LAYERS = (
+    "errors", "config", "data", "embed", "model", "train", "notebook", "analysis", "sweep",
+    "cli",
+)  # fmt: skip
 HEAVY = ("tensorflow", "tensorflow_datasets", "pyarrow", "tokenizers", "httpx")
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -17,7 +17,7 @@ from absl import flags
 from sae_jax import config
 from sae_jax.errors import SaeJaxError, UsageError
 
-COMMANDS = ("embed", "ingest", "check", "export", "train", "latents")
+COMMANDS = ("embed", "ingest", "check", "export", "train", "sweep", "latents")
 
 
 def overview() -> str:
@@ -59,6 +59,8 @@ def dispatch(argv: list[str]) -> int:
             "See `sae-jax --help`."
         )
     module = load(command)
+    if hasattr(module, "prepare"):
+        rest = module.prepare(rest)
     values = flags.FlagValues()
     module.define_flags(values)
     if any(word in ("-h", "--help", "-help") for word in rest):

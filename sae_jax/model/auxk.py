@@ -44,7 +44,7 @@ class Added(NamedTuple):
 
 class How(NamedTuple):
     k: int  # dead latents of each example
-    coefficient: float  # of the loss, in the gradient
+    coefficient: float | Float[Array, ""]  # of the loss, in the gradient
     every: int  # one of so many examples has this loss
     paths: Paths
 

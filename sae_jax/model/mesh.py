@@ -21,7 +21,7 @@ WHOLE = P()
 def split() -> bool:
     """Whether a mesh of more than one device is set (`jax.set_mesh`)."""
     mesh = jax.sharding.get_abstract_mesh()
-    return not mesh.empty and mesh.size > 1
+    return not mesh.empty and mesh.size > 1 and "data" in mesh.axis_names
 
 
 def on_parts(local: Callable[..., Any], *arrays: Any, specs: tuple[P, ...], out: Any) -> Any:

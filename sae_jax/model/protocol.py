@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from sae_jax.config import SaeConfig
 from sae_jax.model.sparse import Codes
@@ -17,6 +17,19 @@ class Objective(NamedTuple):
 
     codes: Codes
     metrics: Metrics
+
+
+class Varied(NamedTuple):
+    """Settings in which the members of a population differ, so that they share a program.
+
+    They stand in for those of the config, whose k is the largest and whose coefficients
+    say, by being 0 or not, which terms the loss has.
+    """
+
+    k: Int[Array, ""]
+    auxk_coefficient: Float[Array, ""]
+    multi_topk_coefficient: Float[Array, ""]
+    learning_rate: Float[Array, ""]  # at its peak
 
 
 class Autoencoder(nnx.Module):
@@ -54,6 +67,7 @@ class Autoencoder(nnx.Module):
         dead: Bool[Array, " n_latents"],
         data_variance: Float[Array, ""],
         config: SaeConfig,
+        varied: Varied | None = None,
     ) -> tuple["Autoencoder", Objective]:
         """The gradient of the training loss of a batch, with its codes and metrics."""
         raise NotImplementedError

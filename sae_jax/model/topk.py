@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float
 
 from sae_jax.config import SaeConfig
 from sae_jax.model import auxk, init, matmul, paths, sparse
-from sae_jax.model.protocol import Autoencoder, Objective
+from sae_jax.model.protocol import Autoencoder, Objective, Varied
 from sae_jax.model.sparse import Codes, Encoder
 
 
@@ -89,6 +89,7 @@ class TopKAutoencoder(Autoencoder):
         dead: Bool[Array, " n_latents"],
         data_variance: Float[Array, ""],
         config: SaeConfig,
+        varied: Varied | None = None,
     ) -> tuple["TopKAutoencoder", Objective]:
         """Of fvu + AuxK, and + Multi-TopK where its coefficient is not 0.
 
@@ -96,14 +97,17 @@ class TopKAutoencoder(Autoencoder):
         """
 
         def loss(model: "TopKAutoencoder") -> tuple[Float[Array, ""], _Reconstruction]:
-            return model._reconstruct(x, data_variance=data_variance, config=config)
+            return model._reconstruct(
+                x, data_variance=data_variance, config=config, varied=varied
+            )
 
         (loss_, of), gradient = jax.value_and_grad(loss, has_aux=True)(self)
         metrics = {"fvu": of.fvu, "auxk_loss": jnp.zeros(())}
         if of.fvu_4k is not None:
             metrics["fvu_4k"] = of.fvu_4k
         if config.auxk_coefficient:
-            settings = config.k_aux, config.auxk_coefficient, config.auxk_every
+            weight = (varied or config).auxk_coefficient
+            settings = config.k_aux, weight, config.auxk_every
             weights, metrics["auxk_loss"] = auxk.add_gradient(
                 gradient._weights(),
                 self._weights(),
@@ -112,7 +116,8 @@ class TopKAutoencoder(Autoencoder):
             )
             (W_enc_rows, b_enc, b_dec), W_dec = weights
             gradient = type(self)(W_enc=W_enc_rows.T, b_enc=b_enc, W_dec=W_dec, b_dec=b_dec)
-        metrics["loss"] = loss_ + config.auxk_coefficient * metrics["auxk_loss"]
+            loss_ += weight * metrics["auxk_loss"]
+        metrics["loss"] = loss_
         return gradient, Objective(of.codes, metrics)
 
     def _weights(self) -> auxk.Weights:
@@ -127,6 +132,7 @@ class TopKAutoencoder(Autoencoder):
         *,
         data_variance: Float[Array, ""],
         config: SaeConfig,
+        varied: Varied | None,
     ) -> tuple[Float[Array, ""], _Reconstruction]:
         """The loss but for AuxK, and what it comes from."""
         # Without a gradient: _top_k gives the chosen ones theirs.
@@ -135,16 +141,19 @@ class TopKAutoencoder(Autoencoder):
         if config.loss_normaliser == "batch":
             variance = jnp.mean(jnp.sum((x - x.mean(axis=0)) ** 2, axis=-1))
 
-        def reconstruct(k: int) -> tuple[Codes, Array, Array]:
-            codes = self._top_k(x, product, k, config=config)
+        def reconstruct(times: int) -> tuple[Codes, Array, Array]:
+            codes = self._top_k(x, product, times * config.k, config=config)
+            if varied:  # ranks come strongest first
+                kept = jnp.arange(times * config.k) < times * varied.k
+                codes = codes._replace(values=jnp.where(kept, codes.values, 0.0))
             error = x - self.decode(codes, config)
             return codes, error, jnp.mean(jnp.sum(error**2, axis=-1)) / variance
 
-        codes, error, fvu = reconstruct(config.k)
+        codes, error, fvu = reconstruct(1)
         loss, fvu_4k = fvu, None
         if config.multi_topk_coefficient:
-            _, _, fvu_4k = reconstruct(4 * config.k)
-            loss += config.multi_topk_coefficient * fvu_4k
+            _, _, fvu_4k = reconstruct(4)
+            loss += (varied or config).multi_topk_coefficient * fvu_4k
         return loss, _Reconstruction(codes, product, error, fvu, fvu_4k)
 
     def _top_k(

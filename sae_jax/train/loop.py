@@ -4,36 +4,64 @@ import contextlib
 import pathlib
 import signal
 import threading
-import time
-import zlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 
 from sae_jax.config import Config
-from sae_jax.data.prefetch import prefetch
+from sae_jax.data.prefetch import Prefetch, prefetch
 from sae_jax.data.shards import ShardReader
-from sae_jax.errors import RunAgain, TrainingError
-from sae_jax.train import (
-    evaluate,
-    processes,
-    run_folder,
-    setup,
-    sharding,
-    statistics,
-    step,
-    summary,
-)
-from sae_jax.train.checkpoint import Checkpoints
-from sae_jax.train.metrics import Log, open_log
+from sae_jax.errors import RunAgain
+from sae_jax.train import processes, run_folder, setup, sharding
 from sae_jax.train.processes import StopAgreement
-from sae_jax.train.setup import Block, Measured
+from sae_jax.train.run import Run
+from sae_jax.train.setup import Block, Measured, TrainBlock
+from sae_jax.train.step import TrainState
 from sae_jax.train.watchdog import Watchdog
 
-SHOWN = ("fvu", "l0", "dead_fraction")
+
+class Trained:
+    """What the loop drives: one run, or several that share a program."""
+
+    def advance(self, block: Block, *, starved_seconds: float | int) -> None:
+        """Sends a block of steps to the devices, then settles the block before."""
+
+    def settle(self, *, starved_seconds: float | int) -> None:
+        """Settles the block that was sent last."""
+
+    def save(self, at: int) -> None:
+        """Evaluates and saves, in the background, the state at this step."""
+
+    def wait(self) -> None:
+        """Returns when everything saved is on disk."""
+
+
+class Single(Trained):
+    """One run, with its program and its state."""
+
+    def __init__(self, run: Run, *, program: TrainBlock, state: TrainState) -> None:
+        self.run, self._program, self.state = run, program, state
+        self._pending: tuple[Block, Measured] | None = None
+
+    def advance(self, block: Block, *, starved_seconds: float | int) -> None:
+        self.state, measured = self._program(self.state, block.rows)
+        self.settle(starved_seconds=starved_seconds)
+        self._pending = block, measured
+
+    def settle(self, *, starved_seconds: float | int) -> None:
+        pending, self._pending = self._pending, None
+        if pending:
+            block, measured = pending
+            host = jax.device_get(measured)
+            self.run.settle(block, host, starved_seconds=starved_seconds)
+
+    def save(self, at: int) -> None:
+        self.run.save(self.state, at=at)
+
+    def wait(self) -> None:
+        self.run.checkpoints.wait()
 
 
 def train(
@@ -42,10 +70,8 @@ def train(
 ) -> dict[str, Any]:  # fmt: skip
     """Trains to n_steps, resuming by itself; returns the summary, which it also writes.
 
-    In the order evaluate → save → draw the rows → step → log, so that a resume repeats
-    nothing. What a block of steps measured is fetched after the next was dispatched, so
-    the devices never wait for the host. All processes call it alike; the first one writes.
-    Mesh (default: all devices along `data`) and processes may differ from resume to resume.
+    All processes call it alike; the first one writes. Mesh (default: all devices along
+    `data`) and processes may differ from resume to resume.
 
     Raises:
         RunAgain: stopped by SIGTERM or Ctrl-C, with everything saved.
@@ -55,108 +81,80 @@ def train(
     setup.check_run(config, reader=reader, mesh=mesh)
     processes.from_first(lambda: run_folder.settle_config(config, workdir=workdir))
     data = setup.measure_data(reader)
-    measure = evaluate.make_evaluator(reader, mean=data.mean, config=config.sae, mesh=mesh)
-    held_out_ids = setup.held_out_ids(config, reader=reader)
-    stream = setup.row_stream(config, reader=reader)
-    checkpoints = Checkpoints(workdir / "checkpoints")
-    train_block = setup.compile_ahead(config, mesh=mesh, reader=reader)
-    state = setup.initial_state(config, reader=reader, data=data, mesh=mesh)
-    state, first, seconds_before = setup.resume(checkpoints, state, reader=reader)
-    log = open_log(workdir, config=config, step=first)
-    blocks = prefetch(
-        lambda start: setup.draw(stream, start=start, config=config, mesh=mesh),
-        steps=range(first, config.n_steps, config.block_steps),
-    )
-    started = time.monotonic()
+    run = Run(config, reader=reader, workdir=workdir, data=data, mesh=mesh)
+    with contextlib.closing(run), stop_requests() as requested, watch.guard():
+        program = setup.compile_ahead(config, mesh=mesh, reader=reader)
+        state = setup.initial_state(config, reader=reader, data=data, mesh=mesh)
+        state, first = run.begin(state)
+        single = Single(run, program=program, state=state)
+        del state  # the program donates it
+        stream = Stream(reader, config, first=first, mesh=mesh, workdir=workdir)
+        drive([single], stream, watch=watch, stop=StopAgreement(requested, mesh=mesh))
+        watch.rest()
+        return run.end(single.state)
 
-    def finish(pending: tuple[Block, Measured]) -> None:
-        settle(*pending, config=config, reader=reader, log=log)
-        watch.progress(pending[0].end)
-        if logged(pending[0].end, config=config):
-            log.timing(pending[0].end, starved_seconds=blocks.starved_seconds)
 
-    def save(at: int) -> None:
-        watch.slow()
-        quality = measure(step.evaluated(state), held_out_ids)
-        measured = {"fvu": quality.fvu, "cosine": quality.cosine, "l0": quality.l0}
-        log.write(at, measured, split="held_out")
-        seconds = seconds_before + time.monotonic() - started
-        meta = {"data_fingerprint": reader.fingerprint, "seconds": seconds}
-        checkpoints.save(state, step=at, meta=meta, fvu=quality.fvu)
-        watch.progress(at)
+class Stream(NamedTuple):
+    """The blocks of rows that training is driven by."""
 
-    with contextlib.ExitStack() as at_the_end, stop_requests() as requested, watch.guard():
-        for resource in (checkpoints, log, blocks):
-            at_the_end.callback(resource.close)
-        stop = StopAgreement(requested, mesh=mesh)
-        watch.progress(first)
-        pending: tuple[Block, Measured] | None = None
+    reader: ShardReader
+    config: Config  # whose batches, order and number of steps it has
+    first: int  # step
+    mesh: Mesh
+    workdir: pathlib.Path  # where what is trained is saved, for the message
+
+    def blocks(self) -> Prefetch[Block]:
+        config = self.config
+        stream = setup.row_stream(config, reader=self.reader)
+        return prefetch(
+            lambda start: setup.draw(stream, start=start, config=config, mesh=self.mesh),
+            steps=range(self.first, config.n_steps, config.block_steps),
+        )
+
+
+def drive(
+    trained: Sequence[Trained], stream: Stream, *, watch: Watchdog, stop: StopAgreement
+) -> None:
+    """Trains all of them from the stream's first step to its last, and saves them.
+
+    In the order evaluate → save → draw the rows → step → log, so that a resume repeats
+    nothing. What a block of steps measured is fetched after the next was dispatched, so
+    the devices never wait for the host.
+
+    Raises:
+        RunAgain: a stop was asked for, and everything is saved.
+    """
+    config = stream.config
+    with stream.blocks() as blocks:
+
+        def save(at: int) -> None:
+            watch.slow()
+            for one in trained:
+                one.settle(starved_seconds=blocks.starved_seconds)
+                one.save(at)
+            watch.progress(at)
+
+        watch.progress(stream.first)
         for block in blocks:
             stopping = stop.agreed()
             due = block.start % config.checkpoint_every_steps == 0 or stopping
-            if due and pending:
-                finish(pending)
-                pending = None
+            if due and block.start > stream.first:
                 save(block.start)
                 stopping = stop.agreed()  # asked meanwhile: everything is saved right now
             if stopping:
-                checkpoints.wait()
+                for one in trained:
+                    one.wait()
                 raise RunAgain(
                     f"stopped at step {block.start} of {config.n_steps}, everything saved in "
-                    f"{workdir}. Run the same command again to go on from there."
+                    f"{stream.workdir}. Run the same command again to go on from there."
                 )
             stop.ask()
-            with jax.transfer_guard("disallow"), jax.set_mesh(mesh):
-                state, measured = train_block(state, block.rows)
-                if pending:
-                    finish(pending)
-            pending = block, measured
-        if pending:
-            finish(pending)
+            with jax.transfer_guard("disallow"), jax.set_mesh(stream.mesh):
+                for one in trained:
+                    one.advance(block, starved_seconds=blocks.starved_seconds)
+            watch.progress(block.start)
+        if stream.first < config.n_steps:
             save(config.n_steps)
-        checkpoints.wait()
-        watch.rest()
-        result = summary.summarise(
-            config, reader=reader, data=data, model=step.evaluated(state), mesh=mesh,
-            seconds=seconds_before + time.monotonic() - started,
-        )  # fmt: skip
-        processes.from_first(lambda: run_folder.write_summary(workdir, result))
-    return result
-
-
-def settle(
-    block: Block, measured: Measured, *, config: Config, reader: ShardReader, log: Log
-) -> None:
-    """Fetches what a block measured; stops at a loss that is not finite; logs where due."""
-    host = jax.device_get(measured)
-    finite = np.isfinite(host["loss"]) & np.isfinite(host["gradient_norm"])
-    if not finite.all():
-        at = int(np.argmin(finite))
-        processes.from_first(lambda: _explain_not_finite(block, at=at, reader=reader))
-    if not logged(block.end, config=config):
-        return
-    means = {name: float(np.mean(values)) for name, values in host.items()}
-    # The order of rows is a promise; the checksum lets anyone audit it.
-    order = {"row_ids_crc32": zlib.crc32(block.row_ids.tobytes())}
-    log.write(block.end, means | order, split="train")
-    log.show(block.end, {name: means[name] for name in SHOWN})
-
-
-def logged(step: int, *, config: Config) -> bool:
-    return step % config.log_every_steps == 0 or step == config.n_steps
-
-
-def _explain_not_finite(block: Block, *, at: int, reader: ShardReader) -> None:
-    row_ids = block.row_ids[at]
-    rows = reader.read(row_ids).astype(np.float32)
-    cause = statistics.not_finite(reader, row_ids=row_ids, rows=rows) or (
-        "its rows are finite, so the steps grew too large. Lower "
-        "--config.optimizer.learning_rate, or raise --config.optimizer.warmup_steps"
-    )
-    raise TrainingError(
-        f"the loss or gradient of step {block.start + at} is not finite: {cause}. The last "
-        "checkpoint holds the state before and was kept."
-    )
 
 
 @contextlib.contextmanager

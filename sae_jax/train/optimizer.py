@@ -27,7 +27,9 @@ def peak_learning_rate(config: Config) -> float:
     return BASE_LEARNING_RATE * by_size * by_batch
 
 
-def learning_rate(config: Config, step: Int[Array, ""]) -> Float[Array, ""]:
+def learning_rate(
+    config: Config, step: Int[Array, ""], *, peak: Float[Array, ""] | None = None
+) -> Float[Array, ""]:
     """Linear warm-up to the peak, constant, then linear decay to 0 at n_steps."""
     optimizer = config.optimizer
     rising = (step + 1) / max(optimizer.warmup_steps, 1)
@@ -36,7 +38,7 @@ def learning_rate(config: Config, step: Int[Array, ""]) -> Float[Array, ""]:
     if not optimizer.decay_fraction:
         falling = jnp.ones(())
     share = jnp.clip(jnp.minimum(rising, falling), 0.0, 1.0)
-    return peak_learning_rate(config) * share
+    return (peak_learning_rate(config) if peak is None else peak) * share
 
 
 class AdamState(NamedTuple):
@@ -65,6 +67,7 @@ def adam_step(
     *,
     step: Int[Array, ""],
     config: Config,
+    peak: Float[Array, ""] | None = None,
 ) -> tuple[Autoencoder, AdamState, Metrics]:
     """One step of Adam after clipping by global norm; the decoder's rows stay unit.
 
@@ -78,7 +81,7 @@ def adam_step(
         sum(init.squared_norms(jnp.atleast_2d(g)).sum() for g in jax.tree.leaves(gradient))
     )
     clip = jnp.minimum(1.0, config.optimizer.clip_norm / jnp.maximum(norm, 1e-30))
-    rate = learning_rate(config, step)
+    rate = learning_rate(config, step, peak=peak)
     done = (step + 1).astype(jnp.float32)
     correction = jnp.sqrt(1 - ADAM_B2**done)
     step_size, eps = rate * correction / (1 - ADAM_B1**done), ADAM_EPS * correction

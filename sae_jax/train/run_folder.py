@@ -12,6 +12,7 @@ from sae_jax.config import Config
 from sae_jax.data.manifest import write_atomically
 from sae_jax.errors import CheckpointError, UsageError
 
+FAILURE = "failed.json"
 # May change between two runs of the same command; nothing of the training depends on them.
 FREE_SETTINGS = ("shards", "log_every_steps", "eval_rows")
 
@@ -100,6 +101,20 @@ def read_summary(workdir: pathlib.Path) -> dict[str, Any] | None:
         return None
     summary: dict[str, Any] = json.loads(path.read_text())
     return summary
+
+
+def read_failure(workdir: pathlib.Path) -> str | None:
+    """Why a member of a sweep failed; None where it did not."""
+    path = workdir / FAILURE
+    return str(json.loads(path.read_text())["error"]) if path.exists() else None
+
+
+def write_failure(workdir: pathlib.Path, error: Exception) -> None:
+    write_atomically(workdir / FAILURE, (json.dumps({"error": str(error)}) + "\n").encode())
+
+
+def forget_failure(workdir: pathlib.Path) -> None:
+    (workdir / FAILURE).unlink(missing_ok=True)
 
 
 def write_summary(workdir: pathlib.Path, summary: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import ctypes
 import functools
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -80,7 +80,7 @@ def held_out_ids(config: Config, *, reader: ShardReader) -> Int[np.ndarray, " ro
 def row_stream(config: Config, *, reader: ShardReader) -> RowStream:
     return RowStream(
         reader=reader,
-        seed=config.seed,
+        seed=config.data_seed,
         batch_size=config.batch_size,
         window_rows=config.window_rows,
     )
@@ -125,25 +125,42 @@ def compile_ahead(config: Config, *, mesh: Mesh, reader: ShardReader) -> TrainBl
 
     What compiling takes for a while then serves the state instead of adding to it.
     """
-    rows = np.zeros((1, config.sae.d_in), np.float32)
-    state = jax.eval_shape(functools.partial(_create, config, rows=rows, variance=1.0))
+    state = abstract_state(config)
     jitted = compile_block(config, mesh=mesh, state=state)
+    return compile_for_blocks(jitted, state, config=config, mesh=mesh, dtype=reader.dtype)
+
+
+def abstract_state(config: Config) -> TrainState:
+    """The shapes and types of a state."""
+    rows = np.zeros((1, config.sae.d_in), np.float32)
+    return jax.eval_shape(functools.partial(_create, config, rows=rows, variance=1.0))
+
+
+def compile_for_blocks(
+    jitted: jax.stages.Wrapped,
+    state: Any,
+    *more: Any,
+    config: Config,
+    mesh: Mesh,
+    dtype: np.dtype,
+) -> Callable[..., tuple[Any, Any]]:
+    """A function of (state, rows, *more), compiled for blocks of this config's length."""
 
     @functools.cache  # a run's last block may have fewer steps
     def compiled(n_steps: int) -> jax.stages.Compiled:
         shape = (n_steps, config.batch_size, config.sae.d_in)
-        block = jax.ShapeDtypeStruct(shape, reader.dtype)
+        block = jax.ShapeDtypeStruct(shape, dtype)
         with jax.set_mesh(mesh):
-            return compile_lowered(jitted.lower(state, block))
+            return compile_lowered(jitted.lower(state, block, *more))
 
     with _freed_memory_goes_back():
         compiled(min(config.block_steps, config.n_steps))
 
-    def run(state: TrainState, rows: Array) -> tuple[TrainState, Measured]:
+    def run(state: Any, rows: Array, *more: Any) -> tuple[Any, Any]:
         if jax.default_backend() == "cpu":
             # A second block under way would take its memory twice, and gain nothing.
             jax.block_until_ready(state.step)
-        return compiled(len(rows))(state, rows)
+        return compiled(len(rows))(state, rows, *more)
 
     return run
 

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int, Shaped
 
 from sae_jax.config import Config
 from sae_jax.model import sparse
-from sae_jax.model.protocol import Autoencoder, Metrics
+from sae_jax.model.protocol import Autoencoder, Metrics, Varied
 from sae_jax.train import optimizer as optim
 from sae_jax.train.optimizer import AdamState
 
@@ -37,18 +37,34 @@ def create_state(
     )
 
 
+def varied_of(config: Config) -> Varied:
+    """The settings of this config that the members of a population may differ in."""
+    sae = config.sae
+    return Varied(
+        k=jnp.asarray(sae.k, jnp.int32),
+        auxk_coefficient=jnp.asarray(sae.auxk_coefficient, jnp.float32),
+        multi_topk_coefficient=jnp.asarray(sae.multi_topk_coefficient, jnp.float32),
+        learning_rate=jnp.asarray(optim.peak_learning_rate(config), jnp.float32),
+    )
+
+
 def train_step(
-    state: TrainState, x: Float[Array, "batch d_in"], *, config: Config
+    state: TrainState,
+    x: Float[Array, "batch d_in"],
+    *,
+    config: Config,
+    varied: Varied | None = None,
 ) -> tuple[TrainState, Metrics]:
     """Gradient, its projection, clip, Adam, unit rows, counters: in this order."""
     sae, model = config.sae, state.model
     dead = state.examples_since_fired >= sae.dead_after_examples
 
     gradient, (codes, metrics) = model.gradient(
-        x, dead=dead, data_variance=state.data_variance, config=sae
+        x, dead=dead, data_variance=state.data_variance, config=sae, varied=varied
     )
+    peak = varied.learning_rate if varied else None
     model, opt_state, of_step = optim.adam_step(
-        model, gradient, state.opt_state, step=state.step, config=config
+        model, gradient, state.opt_state, step=state.step, config=config, peak=peak
     )
 
     ema, decay = state.ema, config.optimizer.ema_decay
@@ -74,12 +90,18 @@ def train_step(
 
 
 def train_block(
-    state: TrainState, rows: Shaped[Array, "steps batch d_in"], *, config: Config
+    state: TrainState,
+    rows: Shaped[Array, "steps batch d_in"],
+    *,
+    config: Config,
+    varied: Varied | None = None,
 ) -> tuple[TrainState, dict[str, Float[Array, " steps"]]]:
     """As many steps as there are batches; rows come in their stored dtype and are cast here."""
-    return jax.lax.scan(
-        lambda state, x: train_step(state, x.astype(jnp.float32), config=config), state, rows
-    )
+
+    def one_step(state: TrainState, x: Array) -> tuple[TrainState, Metrics]:
+        return train_step(state, x.astype(jnp.float32), config=config, varied=varied)
+
+    return jax.lax.scan(one_step, state, rows)
 
 
 def evaluated(state: TrainState) -> Autoencoder:

@@ -10,7 +10,7 @@ from tiny import config, metrics, planted_rows
 import sae_jax
 from sae_jax.data.shards import open_shards
 from sae_jax.errors import CheckpointError, RunAgain, ShardError, TrainingError, UsageError
-from sae_jax.train import loop, run_folder
+from sae_jax.train import checkpoint, loop, run_folder
 
 
 def train(folder, workdir, **changes):
@@ -88,6 +88,8 @@ def defaults(tmp_path_factory):
         {"clip_norm": 0.01},
         {"ema_decay": 0.9},
         {"batch_size": 32},
+        {"seed": 1},
+        {"data_seed": 1},
         {"window_rows": 1_024},
     ],
     ids=lambda change: next(iter(change)),
@@ -154,14 +156,14 @@ def test_rows_of_another_width_are_refused_before_anything_is_written(rows_folde
 
 def stop_after_first_save(monkeypatch):
     """As if SIGTERM came while the first checkpoint was written."""
-    save = loop.Checkpoints.save
+    save = checkpoint.Checkpoints.save
 
     def save_and_stop(self, *arguments, **keywords):
         save(self, *arguments, **keywords)
         monkeypatch.undo()
         signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(loop.Checkpoints, "save", save_and_stop)
+    monkeypatch.setattr(checkpoint.Checkpoints, "save", save_and_stop)
 
 
 def test_before_the_first_checkpoint_settings_may_still_change(rows_folder, tmp_path):
