@@ -111,7 +111,7 @@ class Config:
         fields: dict[str, Any] = json.loads(text)
         return cls(
             # Runs begun before there was this setting took the order of rows from the seed.
-            **{"data_seed": fields["seed"]}
+            **{"data_seed": fields.get("seed", 0)}
             | fields
             | {
                 # Runs begun before there was this setting used every example.

@@ -32,13 +32,17 @@ def folder(tmp_path_factory):
     return folder
 
 
-def arguments(folder, workdir, *more):
-    return command("sweep", f"--config={folder / 'grid.py'}", f"--workdir={workdir}", *more)
+QUICK = ("--config.sae.products=dense", "--config.sae.auxk_coefficient=0")  # to compile
 
 
-def sweep(folder, workdir, *more):
+def arguments(folder, workdir, *more, file="grid.py"):
+    named = f"--config={folder / file}", f"--workdir={workdir}"
+    return command("sweep", *named, *QUICK, *more)
+
+
+def sweep(folder, workdir, *more, **file):
     return subprocess.run(
-        arguments(folder, workdir, *more), capture_output=True, text=True, timeout=300
+        arguments(folder, workdir, *more, **file), capture_output=True, text=True, timeout=300
     )
 
 
@@ -118,10 +122,7 @@ def test_a_failed_member_is_in_the_exit_code_and_the_output(folder, tmp_path):
         'BASE = "tiny_config.py"\n\ndef sweep():\n'
         '    yield {"sae.k": 2}\n    yield {"optimizer.learning_rate": 1e30}\n'
     )
-    done = subprocess.run(
-        command("sweep", f"--config={folder / 'wild.py'}", f"--workdir={tmp_path}"),
-        capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+    done = sweep(folder, tmp_path, file="wild.py")
     assert done.returncode == 1
     assert "learning_rate=1e+30" in done.stdout
     assert "FAILED: the loss or gradient of step" in done.stdout
@@ -161,9 +162,6 @@ def test_wrong_use_is_said(folder, tmp_path, more, message):
 
 
 def test_an_experiment_is_no_sweep(folder, tmp_path):
-    done = subprocess.run(
-        command("sweep", f"--config={folder / 'tiny_config.py'}", f"--workdir={tmp_path}"),
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    done = sweep(folder, tmp_path, file="tiny_config.py")
     assert done.returncode == 2
     assert "is no sweep file" in done.stderr
