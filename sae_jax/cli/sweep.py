@@ -25,7 +25,7 @@ from sae_jax.sweep.grid import Member
 def prepare(arguments: Sequence[str]) -> list[str]:
     """The arguments with the base experiment in the place of the sweep file."""
     prepared = []
-    for place, argument in enumerate(arguments):
+    for argument in arguments:
         name, equals, value = argument.partition("=")
         if name in ("--config", "-config"):
             if not equals:
@@ -33,7 +33,7 @@ def prepare(arguments: Sequence[str]) -> list[str]:
             base = grid.read_sweep_file(pathlib.Path(value)).base
             prepared += [f"--sweep_file={value}", f"--config={base}"]
         else:
-            prepared.append(arguments[place])
+            prepared.append(argument)
     return prepared
 
 
