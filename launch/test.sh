@@ -4,4 +4,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . launch/setup.sh
 set_up
-exec "${VENV:-.venv}/bin/python" -m pytest -n 2 --dist loadgroup "$@"
+exec "${VENV:-.venv}/bin/python" -m pytest -n 2 "$@"

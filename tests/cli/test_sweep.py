@@ -11,7 +11,6 @@ from tiny import command, config_file, planted_rows
 
 import sae_jax
 
-pytestmark = pytest.mark.xdist_group("sweep")  # its fixtures are costly: one worker
 SWEEP = """
 BASE = "tiny_config.py"
 

@@ -13,7 +13,6 @@ from sae_jax.sweep import grid, population, sweep
 from sae_jax.train import loop, run_folder
 from sae_jax.train.watchdog import Watchdog
 
-pytestmark = pytest.mark.xdist_group("population")  # its fixtures are costly: one worker
 MEMBERS = [
     {"sae.k": 2, "seed": 0},
     {"sae.k": 3, "seed": 1, "optimizer.learning_rate": 3e-3},
