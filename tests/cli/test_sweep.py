@@ -130,10 +130,11 @@ def test_a_failed_member_is_in_the_exit_code_and_the_output(folder, tmp_path):
 
 
 def test_tasks_share_the_members(folder, tmp_path):
-    for index in (1, 0):
-        done = sweep(folder, tmp_path, f"--task_index={index}", "--task_count=2")
+    for index, trained in ((1, {"k=4"}), (0, {"k=2", "k=4"})):
+        task = f"--task_index={index}", "--task_count=2"
+        done = sweep(folder, tmp_path, *task, "--only=k=2,4")
         assert done.returncode == 0, done.stderr
-    assert all((tmp_path / name / "summary.json").exists() for name in NAMES)
+        assert {path.parent.name for path in tmp_path.glob("*/summary.json")} == trained
 
 
 def test_only_narrows_it_and_flags_change_the_base(folder, tmp_path):
