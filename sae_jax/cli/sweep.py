@@ -91,7 +91,7 @@ def _sweep(
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     workdir = pathlib.Path(values.workdir)
     pack_size = population.pack_size(values.pack)
-    if values.retry_failed:
+    if values.retry_failed and not values.dry_run:
         sweep.forget_failures(members, workdir=workdir)
     print(sweep.describe_plan(members, workdir=workdir, pack_size=pack_size), flush=True)
     if values.dry_run:

@@ -96,22 +96,22 @@ def make_packs(begun: Sequence[Begun], *, size: int, dtype: np.dtype) -> list["P
         alike.setdefault((program_config(one.run.config).to_json(), one.first), []).append(one)
     programs: dict[tuple[str, int, int], Program] = {}
     packs = []
-    for (settings, first), members in alike.items():
+    for (settings, _), members in alike.items():
         for start in range(0, len(members), size):
             chosen = members[start : start + size]
             largest = chosen[-1].run.config
             key = settings, largest.sae.k, len(chosen)
             if key not in programs:
                 programs[key] = Program(largest, n_members=len(chosen), dtype=dtype)
-            packs.append(Pack(chosen, first=first, program=programs[key]))
+            packs.append(Pack(chosen, program=programs[key]))
     return packs
 
 
 class Pack(Trained):
     """Runs that share a program, and their states: stacked where they are several."""
 
-    def __init__(self, begun: Sequence[Begun], *, first: int, program: "Program") -> None:
-        self.runs, self.first = [one.run for one in begun], first
+    def __init__(self, begun: Sequence[Begun], *, program: "Program") -> None:
+        self.runs, self.first = [one.run for one in begun], begun[0].first
         self.failed = set[int]()  # places of runs
         self._program = program
         states = [one.state for one in begun]
@@ -170,7 +170,6 @@ class Program:
 
     def __init__(self, config: Config, *, n_members: int, dtype: np.dtype) -> None:
         """config.sae.k is the largest of the members'."""
-        self.n_members = n_members
         self.mesh = _run_mesh(n_members)
         block = functools.partial(_train_block, config=config, stacked=n_members > 1)
         if self.mesh.size > 1:
@@ -241,7 +240,10 @@ class Progress(Trained):
         began, first = self._begun
         if block.start == first or block.start % self._config.log_every_steps:
             return
-        fvu = [run.last["fvu"] for pack in self._packs for run in pack.runs if run.last]
+        alive = [pack.runs[place] for pack in self._packs for place in pack.alive()]
+        fvu = [run.last["fvu"] for run in alive if run.last]
+        if not fvu:  # all have failed, or none has come to a line of its log
+            return
         n_failed = sum(len(pack.failed) for pack in self._packs)
         left = (now - began) / (block.start - first) * (self._config.n_steps - block.start)
         failed = f"  {n_failed} failed" if n_failed else ""

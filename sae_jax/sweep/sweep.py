@@ -1,6 +1,7 @@
 """A sweep from its members to their finished run folders, and what of it is left."""
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -11,7 +12,7 @@ import jax
 
 from sae_jax.config import Config
 from sae_jax.data.manifest import write_atomically
-from sae_jax.data.shards import open_shards
+from sae_jax.data.shards import ShardReader, open_shards
 from sae_jax.errors import UsageError
 from sae_jax.sweep import population
 from sae_jax.sweep.grid import Member
@@ -84,13 +85,12 @@ def forget_failures(members: Sequence[Member], *, workdir: pathlib.Path) -> None
         run_folder.forget_failure(workdir / member.name)
 
 
-def refusal(member: Member, *, workdir: pathlib.Path) -> str:
+def refusal(member: Member, *, reader: ShardReader, workdir: pathlib.Path) -> str:
     """Why this member cannot be trained, before anything is; empty where it can."""
     try:
         member.config.validate()
-        setup.check_data(member.config, open_shards(member.config.shards))
-        if (workdir / member.name / "config.json").exists():
-            run_folder.settle_config(member.config, workdir=workdir / member.name)
+        setup.check_data(member.config, reader)
+        run_folder.check_config(member.config, workdir=workdir / member.name)
     except UsageError as error:
         return str(error)
     return ""
@@ -109,10 +109,12 @@ def train_sweep(
         UsageError: another process is training one of them.
     """
     refused: dict[str, str] = {}
+    opened = functools.cache(open_shards)
     with contextlib.ExitStack() as held:
         streams: dict[Any, list[Member]] = {}
         for member in status(members, workdir=workdir).left:
-            if why := refusal(member, workdir=workdir):
+            reader = opened(member.config.shards)
+            if why := refusal(member, reader=reader, workdir=workdir):
                 refused[member.name] = why
                 continue
             held.enter_context(run_folder.claim(workdir / member.name))
@@ -197,12 +199,13 @@ def describe_plan(members: Sequence[Member], *, workdir: pathlib.Path, pack_size
     lines.append(
         f"  {len(found.finished)} finished, {len(found.failed)} failed, {len(found.left)} left"
     )
-    seconds, disk = 0.0, 0
+    seconds, disk, opened = 0.0, 0, functools.cache(open_shards)
     for member in found.left:
-        if why := refusal(member, workdir=workdir):
+        reader = opened(member.config.shards)
+        if why := refusal(member, reader=reader, workdir=workdir):
             lines.append(f"  {member.name:<40} will fail: {why}")
             continue
-        made = plan.make_plan(member.config, open_shards(member.config.shards))
+        made = plan.make_plan(member.config, reader)
         seconds, disk = seconds + made.seconds, disk + made.disk_bytes
         lines.append(
             f"  {member.name:<40} {made.n_parameters:>12,} parameters  {duration(made.seconds)}"

@@ -1,6 +1,7 @@
 """What a run will cost, said before it starts: parameters, memory, time, disk."""
 
 import dataclasses
+import functools
 import os
 import pathlib
 import shutil
@@ -75,6 +76,7 @@ def make_plan(config: Config, reader: ShardReader, *, mesh: Mesh | None = None) 
     )
 
 
+@functools.cache  # a sweep asks for many members of one size
 def _encoder_seconds(batch_size: int, *, n_latents: int, d_in: int, matmul: str) -> float:
     """Best of three products [batch, d_in] × [d_in, n_latents] on this device."""
     x = jnp.ones((batch_size, d_in))

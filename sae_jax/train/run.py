@@ -15,7 +15,7 @@ from sae_jax.data.shards import ShardReader
 from sae_jax.errors import TrainingError
 from sae_jax.train import evaluate, processes, run_folder, setup, statistics, step, summary
 from sae_jax.train.checkpoint import Checkpoints
-from sae_jax.train.metrics import open_log
+from sae_jax.train.metrics import Log, open_log
 from sae_jax.train.setup import Block
 from sae_jax.train.statistics import DataStatistics
 from sae_jax.train.step import TrainState
@@ -47,6 +47,7 @@ class Run:
         self._measure = evaluate.make_evaluator(
             reader, mean=data.mean, config=config.sae, mesh=mesh
         )
+        self._log = Log()
         self._held_out_ids = setup.held_out_ids(config, reader=reader)
 
     def begin(self, state: TrainState) -> tuple[TrainState, int]:
@@ -118,6 +119,7 @@ class Run:
             reader=self._reader,
             data=self._data,
             model=step.evaluated(state),
+            measure=self._measure,
             mesh=self._mesh,
             seconds=self._seconds,
         )
@@ -127,5 +129,4 @@ class Run:
     def close(self) -> None:
         with contextlib.ExitStack() as at_the_end:
             at_the_end.callback(self.checkpoints.close)
-            if hasattr(self, "_log"):
-                at_the_end.callback(self._log.close)
+            at_the_end.callback(self._log.close)

@@ -40,10 +40,21 @@ def settle_config(config: Config, *, workdir: pathlib.Path) -> None:
     Raises:
         UsageError: settings differ from those of the run that is there.
     """
-    path = workdir / "config.json"
-    if not path.exists() or not any((workdir / "checkpoints").glob("[0-9]*")):
-        write_atomically(path, config.to_json().encode())
+    check_config(config, workdir=workdir)
+    if not _begun(workdir):
+        write_atomically(workdir / "config.json", config.to_json().encode())
+
+
+def _begun(workdir: pathlib.Path) -> bool:
+    has_config = (workdir / "config.json").exists()
+    return has_config and any((workdir / "checkpoints").glob("[0-9]*"))
+
+
+def check_config(config: Config, *, workdir: pathlib.Path) -> None:
+    """Raises UsageError where settings differ from those of a run that has begun here."""
+    if not _begun(workdir):
         return
+    path = workdir / "config.json"
     differences = differing_settings(read_config(workdir), config)
     if differences:
         listed = "; ".join(f"{name} was {old!r}, is {new!r}" for name, old, new in differences)

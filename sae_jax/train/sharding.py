@@ -65,11 +65,11 @@ def check_layout(config: Config, mesh: Mesh) -> None:
     every = sae.auxk_every if sae.auxk_coefficient else 1
     if config.batch_size % (n_data * every):
         multiple = n_data * every
+        of_auxk = f", and AuxK takes one of {every} examples" if every > 1 else ""
         raise UsageError(
-            f"batch_size={config.batch_size}: the mesh splits it over {n_data} devices, and "
-            f"AuxK takes one of {every} examples; expected a multiple of {multiple}. Set "
-            f"--config.batch_size={-(-config.batch_size // multiple) * multiple}, or another "
-            "--latent_shards."
+            f"batch_size={config.batch_size}: the mesh splits it over {n_data} "
+            f"devices{of_auxk}; expected a multiple of {multiple}. Set --config.batch_size="
+            f"{-(-config.batch_size // multiple) * multiple}, or another --latent_shards."
         )
     if sae.n_latents % n_latent:
         raise UsageError(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import platform
+from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
@@ -27,11 +28,11 @@ def summarise(
     reader: ShardReader,
     data: DataStatistics,
     model: Autoencoder,
+    measure: Callable[[Autoencoder, np.ndarray], evaluate.Quality],
     seconds: float,
     mesh: Mesh,
 ) -> dict[str, Any]:
     """Measures the final model on all held-out rows and on training rows of all shards."""
-    measure = evaluate.make_evaluator(reader, mean=data.mean, config=config.sae, mesh=mesh)
     spread = statistics.spread_positions(reader.n_train, most=TRAIN_ROWS)
     train = measure(model, reader.train_row_ids(spread))
     held_out = measure(model, reader.held_out_ids)

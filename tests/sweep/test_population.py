@@ -142,6 +142,25 @@ def test_a_member_with_a_bad_setting_fails_alone(rows, tmp_path):
     assert "n_steps was 4, is 8" in found.failed["k=2"]
 
 
+def test_where_all_members_diverge_all_are_reported(rows, tmp_path):
+    wild = [WILD | {"seed": seed} for seed in (0, 1)]
+    quick = {"products": "dense", "auxk_every": 1, "log_every_steps": 4}
+    members = members_of(rows, wild, **quick)
+    found = train(members, tmp_path, pack_size=2)
+    assert list(found.failed) == [member.name for member in members]
+
+
+def test_a_plan_writes_nothing(rows, tmp_path):
+    members = members_of(rows, [{"sae.k": 2}], n_steps=4)
+    (tmp_path / "k=2").mkdir()
+    run_folder.settle_config(members[0].config, workdir=tmp_path / "k=2")
+    before = (tmp_path / "k=2" / "config.json").read_bytes()
+    changed = members_of(rows, [{"sae.k": 2}], n_steps=8)
+    said = sweep.describe_plan(changed, workdir=tmp_path, pack_size=1)
+    assert "1 left" in said
+    assert (tmp_path / "k=2" / "config.json").read_bytes() == before
+
+
 def test_data_that_is_not_there_stops_all_and_fails_none(rows, tmp_path):
     members = members_of(tmp_path / "none")
     with pytest.raises(ShardError, match="none"):
