@@ -17,7 +17,7 @@ from absl import flags
 from sae_jax import config
 from sae_jax.errors import SaeJaxError, UsageError
 
-COMMANDS = ("embed", "ingest", "check", "export", "train", "sweep", "latents")
+COMMANDS = ("embed", "ingest", "check", "export", "train", "sweep", "report", "latents")
 
 
 def overview() -> str:

@@ -1,4 +1,4 @@
-"""Train the members of a sweep together, or go on with them; report on all.
+"""Train the members of a sweep together, or go on with them; then write the report on all.
 
   sae-jax sweep --config=experiments/wordnet_grid.py --config.shards=DATA/wordnet-glosses \\
       --workdir=runs/grid
@@ -11,6 +11,7 @@ are not touched. Exit codes: 0 all done, 1 a member failed, 75 run it again, 2 w
 """
 
 import logging
+import os
 import pathlib
 from collections.abc import Sequence
 
@@ -20,6 +21,7 @@ from ml_collections import config_flags
 from sae_jax.errors import UsageError
 from sae_jax.sweep import grid
 from sae_jax.sweep.grid import Member
+from sae_jax.sweep.tasks import find_task
 
 
 def prepare(arguments: Sequence[str]) -> list[str]:
@@ -61,11 +63,13 @@ def define_flags(values: flags.FlagValues) -> None:
         "retry_failed", False, "Try members again that failed.", flag_values=values
     )
     flags.DEFINE_integer(
-        "task_index", 0, "Which task of several this is, from 0.", flag_values=values
-    )
+        "task_index", None, "Which task of several this is, from 0. SLURM, SkyPilot, "
+        "Kubernetes and TPU VMs say so themselves.", flag_values=values,
+    )  # fmt: skip
     flags.DEFINE_integer(
-        "task_count", 1, "How many tasks share the members.", flag_values=values
-    )
+        "task_count", None, "How many tasks share the members.", lower_bound=1,
+        flag_values=values,
+    )  # fmt: skip
 
 
 def run(values: flags.FlagValues, arguments: list[str]) -> int:
@@ -78,13 +82,17 @@ def run(values: flags.FlagValues, arguments: list[str]) -> int:
     found = grid.read_sweep_file(pathlib.Path(values.sweep_file))
     everything = grid.make_members(values.config, found.overrides)
     members = grid.only(everything, values.only)
-    members = grid.share(members, task_index=values.task_index, task_count=values.task_count)
+    task = find_task(os.environ, index=values.task_index, count=values.task_count)
+    if task.count > 1:
+        print(f"Task {task.index} of {task.count} ({task.source})")
+    members = grid.share(members, task_index=task.index, task_count=task.count)
     return _sweep(values, everything=everything, members=members)
 
 
 def _sweep(
     values: flags.FlagValues, *, everything: Sequence[Member], members: Sequence[Member]
 ) -> int:
+    from sae_jax.cli.report import write_report
     from sae_jax.sweep import population, sweep
     from sae_jax.train.watchdog import Watchdog
 
@@ -97,7 +105,11 @@ def _sweep(
     if values.dry_run:
         return 0
     sweep.write_members(everything, workdir=workdir)
+    nothing_new = not sweep.status(members, workdir=workdir).left
     with Watchdog() as watch:
         found = sweep.train_sweep(members, workdir=workdir, pack_size=pack_size, watch=watch)
     print(sweep.describe_results(found, workdir=workdir), flush=True)
+    out = workdir / "report"
+    if not (nothing_new and out.exists()):
+        write_report(workdir, out=out)
     return 1 if found.failed else 0

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import pathlib
+import uuid
 from typing import Any
 
 import numpy as np
@@ -184,12 +185,16 @@ def sha256_of(path: pathlib.Path) -> str:
 
 def write_atomically(path: pathlib.Path, content: bytes) -> None:
     """Replaces the file as a whole, and only once its bytes are on the disk."""
-    new = path.with_name(path.name + ".new")
-    with new.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    # A name of its own: two tasks of a sweep may write the same file at the same time.
+    new = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.new")
+    try:
+        with new.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 

@@ -148,7 +148,8 @@ class Pack(Trained):
                 self.runs[place].settle(block, own, starved_seconds=starved_seconds)
             except TrainingError as error:  # the others go on
                 self.failed.add(place)
-                run_folder.write_failure(self.runs[place].workdir, error)
+                failure = run_folder.Failure(str(error), refused=False)
+                run_folder.write_failure(self.runs[place].workdir, failure)
 
     def save(self, at: int) -> None:
         if at > self.first:

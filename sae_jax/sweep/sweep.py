@@ -72,8 +72,8 @@ def status(members: Sequence[Member], *, workdir: pathlib.Path) -> Status:
         folder = workdir / member.name
         if run_folder.read_summary(folder) is not None:
             found.finished.append(member)
-        elif (error := run_folder.read_failure(folder)) is not None:
-            found.failed[member.name] = error
+        elif (failure := run_folder.read_failure(folder)) and not failure.refused:
+            found.failed[member.name] = failure.error
         else:
             found.left.append(member)
     return found
@@ -101,8 +101,8 @@ def train_sweep(
 ) -> Status:
     """Trains what is left of these members. Those that fail do not stop the others.
 
-    A loss that is not finite is written down in the run folder; a bad setting is found anew
-    each time.
+    Why is written down in their run folders. Those refused for a bad setting are tried anew
+    each time, those whose loss was not finite when asked for.
 
     Raises:
         RunAgain: stopped by SIGTERM or Ctrl-C, with everything saved.
@@ -114,11 +114,14 @@ def train_sweep(
         streams: dict[Any, list[Member]] = {}
         for member in status(members, workdir=workdir).left:
             reader = opened(member.config.shards)
+            folder = workdir / member.name
             if why := refusal(member, reader=reader, workdir=workdir):
                 refused[member.name] = why
+                run_folder.write_failure(folder, run_folder.Failure(why, refused=True))
                 continue
-            held.enter_context(run_folder.claim(workdir / member.name))
-            run_folder.settle_config(member.config, workdir=workdir / member.name)
+            held.enter_context(run_folder.claim(folder))
+            run_folder.settle_config(member.config, workdir=folder)
+            run_folder.forget_failure(folder)
             streams.setdefault(population.stream_config(member.config), []).append(member)
         for together in streams.values():
             for wave in waves(together, most_bytes=memory_bytes()):

@@ -6,7 +6,7 @@ import fcntl
 import json
 import pathlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from sae_jax.config import Config
 from sae_jax.data.manifest import write_atomically
@@ -114,14 +114,21 @@ def read_summary(workdir: pathlib.Path) -> dict[str, Any] | None:
     return summary
 
 
-def read_failure(workdir: pathlib.Path) -> str | None:
-    """Why a member of a sweep failed; None where it did not."""
+class Failure(NamedTuple):
+    """Why a member of a sweep has no result."""
+
+    error: str
+    refused: bool  # before it began, for its settings or data; it is tried again by itself
+
+
+def read_failure(workdir: pathlib.Path) -> Failure | None:
     path = workdir / FAILURE
-    return str(json.loads(path.read_text())["error"]) if path.exists() else None
+    return Failure(**json.loads(path.read_text())) if path.exists() else None
 
 
-def write_failure(workdir: pathlib.Path, error: Exception) -> None:
-    write_atomically(workdir / FAILURE, (json.dumps({"error": str(error)}) + "\n").encode())
+def write_failure(workdir: pathlib.Path, failure: Failure) -> None:
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_atomically(workdir / FAILURE, (json.dumps(failure._asdict()) + "\n").encode())
 
 
 def forget_failure(workdir: pathlib.Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from jax.sharding import Mesh
+from jaxtyping import Float
 
 import sae_jax
 from sae_jax.config import Config
@@ -19,6 +20,7 @@ from sae_jax.train.statistics import DataStatistics
 
 TRAIN_ROWS = 131_072  # most training rows that fvu, density and dead latents are measured on
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+DENSITY_EDGES = np.arange(-5.5, 0.01, 0.125)  # of the histogram, powers of ten
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -48,6 +50,7 @@ def summarise(
         "density_quantiles": {
             f"{q:g}": float(np.quantile(train.density, q)) for q in QUANTILES
         },
+        "density_histogram": _density_histogram(train.density),
         "baselines_held_out_fvu": {"mean": 1.0, f"pca_{k}": pca},
         "n_steps": config.n_steps,
         "n_examples": n_examples,
@@ -60,6 +63,13 @@ def summarise(
         "device": sharding.describe(mesh),
         "config": dataclasses.asdict(config),
     }
+
+
+def _density_histogram(density: Float[np.ndarray, " n_latents"]) -> dict[str, list[Any]]:
+    """How many latents there are between powers of ten of density; dead ones are in none."""
+    alive = np.log10(density[density > 0]).clip(DENSITY_EDGES[0], DENSITY_EDGES[-1])
+    counts, _ = np.histogram(alive, DENSITY_EDGES)
+    return {"log10_edges": DENSITY_EDGES.tolist(), "n_latents": counts.tolist()}
 
 
 def _numbers(quality: evaluate.Quality) -> dict[str, float]:

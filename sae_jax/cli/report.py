@@ -1,0 +1,37 @@
+"""Report on a sweep or a run: tables, figures and scaling laws on one offline page.
+
+  sae-jax report runs/grid
+  sae-jax report runs/first --out=first-report
+
+Reads the folder alone, whoever trained in it, and whatever is not finished yet. Writes
+DIR/report: index.html, each figure as SVG and PNG, report.json and members.csv.
+"""
+
+import pathlib
+
+from absl import flags
+
+from sae_jax.errors import UsageError
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    flags.DEFINE_string(
+        "out", "", "Folder to write to; otherwise DIR/report.", flag_values=values
+    )
+
+
+def run(values: flags.FlagValues, arguments: list[str]) -> None:
+    if len(arguments) != 1:
+        raise UsageError(f"found the arguments {arguments}; expected one folder of runs.")
+    folder = pathlib.Path(arguments[0])
+    write_report(folder, out=pathlib.Path(values.out) if values.out else folder / "report")
+
+
+def write_report(folder: pathlib.Path, *, out: pathlib.Path) -> None:
+    """Writes the report, and says what is in it and where."""
+    # Imported here: figures take a second, which `--help` need not wait for.
+    from sae_jax.sweep import report
+
+    found = report.read(folder)
+    written = report.write(found, title=f"Report on {folder.absolute().name}", out=out)
+    print(f"{report.describe(found)}\nReport: {written[0]}", flush=True)

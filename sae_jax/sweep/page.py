@@ -1,0 +1,199 @@
+"""A report as one HTML page that loads nothing: no script, no font, no picture."""
+
+import html
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from matplotlib.figure import Figure
+
+from sae_jax.analysis.scaling import PAPER_ALPHA, PowerLaw
+from sae_jax.sweep.laws import Corpus
+from sae_jax.sweep.results import Finished, Result
+from sae_jax.train.metrics import duration
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
+       max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { margin-top: 2.2rem; }
+h3 { margin: 1.6rem 0 .3rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .87em; }
+th, td { padding: .2rem .7rem .2rem 0; text-align: right; white-space: nowrap; }
+th { border-bottom: 1px solid #1a1a1a; vertical-align: bottom; }
+td { border-bottom: 1px solid #e4e4e4; }
+th:first-child, td:first-child { text-align: left; }
+figure { margin: .5rem 0; } svg { max-width: 100%; height: auto; }
+.failed { color: #a11; } .note { color: #555; font-size: .9em; max-width: 48rem; }
+@media print { body { margin: 0; max-width: none; font-size: 11px; }
+               figure, table, h3 { break-inside: avoid; } h2, h3 { break-after: avoid; } }
+"""
+# The report may load nothing, and shows nothing but itself.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+CAPTIONS = {
+    "fvu-and-size": "Held-out fvu and dictionary size",
+    "fvu-and-k": "Held-out fvu and k",
+    "compute": "Held-out fvu and compute",
+    "learning-curves": "Learning curves",
+    "density": "Density: on what share of rows each latent is on",
+}
+NOTES = {
+    "compute": "Each line is a run from its start to its end, at its mark. Left: all "
+    "multiplications and additions of training (encoder, decode, gradients, Adam; not top-k "
+    "nor AuxK). Right: the count of arXiv 2408.00657, one example's forward pass a step.",
+    "density": "Latents that are on for no training row are in no bar; the table counts them "
+    "as dead.",
+}
+
+
+def as_svg(figure: Figure) -> str:
+    """The picture as an element of a page."""
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    svg = text.getvalue()
+    return svg[svg.index("<svg") :]
+
+
+def render(
+    title: str,
+    *,
+    results: Sequence[Result],
+    corpora: Sequence[tuple[Corpus, Mapping[str, Figure]]],
+    made_by: str,
+) -> str:
+    sections = [_unfinished(results)]
+    for corpus, figures in corpora:
+        sections += [
+            f"<h2>{html.escape(corpus.name)}</h2>",
+            "<h3>Members</h3>",
+            _members(corpus.members),
+            _seeds(corpus),
+            *(_figure(name, figures, corpus=corpus) for name in CAPTIONS if name in figures),
+        ]
+    n_done = sum(result.state == "finished" for result in results)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{html.escape(title)}</h1>\n"
+        f'<p class="note">{n_done} of {len(results)} runs finished. '
+        f"{html.escape(made_by)}</p>\n" + "\n".join(sections) + "\n</body>\n</html>\n"
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Of texts, which are escaped."""
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
+
+    body = "\n".join(line(row, "td") for row in rows)
+    return (
+        f'<div class="wide"><table><thead>{line(head, "th")}</thead>\n'
+        f"<tbody>\n{body}\n</tbody></table></div>"
+    )
+
+
+def _unfinished(results: Sequence[Result]) -> str:
+    lines = [
+        f'<p class="{"failed" if result.error else "note"}"><b>{html.escape(result.name)}</b>: '
+        f"{html.escape(result.state)}. {html.escape(result.error)}</p>"
+        for result in results
+        if result.state != "finished"
+    ]
+    return "\n".join(["<h2>Without a result</h2>", *lines]) if lines else ""
+
+
+def _members(members: Sequence[Finished]) -> str:
+    varied = any(one.variant for one in members)
+    seeded = len({one.seed for one in members}) > 1
+    head = [
+        "n_latents", "k", *["seed"] * seeded, *["variant"] * varied, "fvu held out",
+        "fvu train", "cosine", "L0", "dead", "density, median", "peak rate", "time",
+        "examples/s",
+    ]  # fmt: skip
+    rows = [
+        [
+            f"{one.n_latents:,}", str(one.k), *[str(one.seed)] * seeded,
+            *[one.variant] * varied, f"{one.fvu:.4f}", f"{one.fvu_train:.4f}",
+            f"{one.cosine:.4f}", f"{one.l0:.1f}", f"{100 * one.dead_fraction:.2f} %",
+            f"{one.density_median:.5f}", f"{one.learning_rate:.2g}", duration(one.seconds),
+            f"{one.examples_per_second:,.0f}",
+        ]
+        for one in members
+    ]  # fmt: skip
+    devices = ", ".join(sorted({one.device for one in members}))
+    return _table(head, rows) + (
+        f'<p class="note">On {html.escape(devices)}. Of members that trained together, the '
+        "time is each one's share. fvu: share of the variance that the reconstruction misses; "
+        "held out, cosine and L0 on rows that training never saw.</p>"
+    )
+
+
+def _seeds(corpus: Corpus) -> str:
+    if not corpus.seeds:
+        return ""
+    head = ["n_latents", "k", "variant", "seeds", "mean fvu held out", "95 % interval"]
+    rows = [
+        [
+            f"{one.n_latents:,}", str(one.k), one.variant, str(one.n_seeds), f"{one.fvu:.4f}",
+            f"{one.low:.4f} to {one.high:.4f}",
+        ]
+        for one in corpus.seeds
+    ]  # fmt: skip
+    return "<h3>Over seeds</h3>" + _table(head, rows)
+
+
+def _figure(name: str, figures: Mapping[str, Figure], *, corpus: Corpus) -> str:
+    note = f'<p class="note">{html.escape(NOTES[name])}</p>' if name in NOTES else ""
+    laws = _laws(corpus) if name == "fvu-and-size" else ""
+    title = html.escape(CAPTIONS[name])
+    return (
+        f'<h3>{title}</h3>\n<figure role="img" aria-label="{title}">{as_svg(figures[name])}'
+        f"</figure>\n{note}{laws}"
+    )
+
+
+def _laws(corpus: Corpus) -> str:
+    head = [
+        "k", "α, held out", "95 % interval", "c", "R²", "α, train", "95 % interval",
+        *(f"the paper's, {name}" for name in PAPER_ALPHA),
+    ]  # fmt: skip
+    rows = []
+    for law in corpus.by_k:
+        held_out = _law_cells(law.held_out)
+        extra = (
+            [f"{law.held_out.c:.3f}", f"{law.held_out.r_squared:.3f}"]
+            if law.held_out
+            else ["", ""]
+        )
+        paper = [f"{a[law.k]:.3f}" if law.k in a else "" for a in PAPER_ALPHA.values()]
+        rows.append([str(law.k), *held_out, *extra, *_law_cells(law.train), *paper])
+    return (
+        _table(head, rows)
+        + '<p class="note">Laws fvu = c · n_latents^−α at one k; a negative α means that '
+        "more latents do worse. The paper's are of training error, on other embeddings (1,536 "
+        "wide), over five sizes. The interval is Student's, and wide with few points: three "
+        "sizes leave one degree of freedom.</p>" + _joint(corpus)
+    )
+
+
+def _law_cells(law: PowerLaw | None) -> list[str]:
+    if law is None:
+        return ["", ""]
+    known = math.isfinite(law.low)
+    return [f"{law.alpha:.3f}", f"{law.low:.3f} to {law.high:.3f}" if known else "two points"]
+
+
+def _joint(corpus: Corpus) -> str:
+    law = corpus.joint
+    if law is None:
+        return '<p class="note">No joint law: it takes three sizes, two k and seven runs.</p>'
+    return (
+        f"<p>Joint law after Gao et al.: ln-linear part exp({law.a:.3f} {law.b_k:+.3f} ln k "
+        f"{law.b_n:+.3f} ln n {law.g:+.4f} ln k ln n) plus exp({law.z:.3f} {law.e:+.3f} ln k), "
+        f"which no size removes; it misses the runs by {100 * law.rms_error:.1f} % (root mean "
+        "square).</p>"
+    )
