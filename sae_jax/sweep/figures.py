@@ -51,7 +51,10 @@ def draw(corpus: Corpus, *, results: Sequence[Result]) -> dict[str, Figure]:
             figures["fvu-and-k"] = _ks(corpus)
         figures["compute"] = _compute(corpus)
         figures["learning-curves"] = _panels(own, mine, draw_one=_curve, finish=_finish_curves)
-        figures["density"] = _panels(own, mine, draw_one=_density, finish=_finish_density)
+        figures["learning-curves"].supxlabel("examples seen", fontsize=9)
+        if any("density_histogram" in (result.summary or {}) for result in mine):
+            figures["density"] = _panels(own, mine, draw_one=_density, finish=_finish_density)
+            figures["density"].supxlabel("density, as a power of ten", fontsize=9)
         return figures
 
 
@@ -186,7 +189,9 @@ def _curve(axes: Axes, result: Result, *, color: Any) -> None:
 
 
 def _finish_curves(axes: Axes) -> None:
-    axes.set(xlabel="examples (held-out fvu; dotted: training batches)", yscale="log")
+    axes.set(yscale="log", ylabel="fvu")
+    axes.label_outer()
+    axes.xaxis.set_major_formatter(matplotlib.ticker.EngFormatter())
     _plain_log_y(axes)
 
 
@@ -198,4 +203,5 @@ def _density(axes: Axes, result: Result, *, color: Any) -> None:
 
 
 def _finish_density(axes: Axes) -> None:
-    axes.set(xlabel="density, power of ten", ylabel="latents")
+    axes.set(ylabel="latents")
+    axes.label_outer()

@@ -18,8 +18,8 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
 h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { margin-top: 2.2rem; }
 h3 { margin: 1.6rem 0 .3rem; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .87em; }
-th, td { padding: .2rem .7rem .2rem 0; text-align: right; white-space: nowrap; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .82em; }
+th, td { padding: .2rem .6rem .2rem 0; text-align: right; white-space: nowrap; }
 th { border-bottom: 1px solid #1a1a1a; vertical-align: bottom; }
 td { border-bottom: 1px solid #e4e4e4; }
 th:first-child, td:first-child { text-align: left; }
@@ -42,6 +42,7 @@ NOTES = {
     "compute": "Each line is a run from its start to its end, at its mark. Left: all "
     "multiplications and additions of training (encoder, decode, gradients, Adam; not top-k "
     "nor AuxK). Right: the count of arXiv 2408.00657, one example's forward pass a step.",
+    "learning-curves": "Held-out fvu; dotted: of training batches.",
     "density": "Latents that are on for no training row are in no bar; the table counts them "
     "as dead.",
 }

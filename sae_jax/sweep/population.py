@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -24,7 +23,7 @@ from sae_jax.config import Config
 from sae_jax.errors import TrainingError, UsageError
 from sae_jax.model import paths
 from sae_jax.model.protocol import Varied
-from sae_jax.train import run_folder, setup, step
+from sae_jax.train import run_folder, setup, sharding, step
 from sae_jax.train.loop import Trained
 from sae_jax.train.metrics import duration
 from sae_jax.train.run import Run
@@ -114,16 +113,15 @@ class Pack(Trained):
         self.runs, self.first = [one.run for one in begun], begun[0].first
         self.failed = set[int]()  # places of runs
         self._program = program
-        states = [one.state for one in begun]
-        self._states = states[0] if len(states) == 1 else _stacked(states, program.mesh)
-        varied = [step.varied_of(run.config) for run in self.runs]
-        self._varied = varied[0] if len(varied) == 1 else _stacked(varied, program.mesh)
+        self._states = _placed([one.state for one in begun], program.mesh)
+        self._varied = _placed([step.varied_of(run.config) for run in self.runs], program.mesh)
         self._pending: tuple[Block, Stacked] | None = None
 
     def state(self, place: int) -> TrainState:
         if len(self.runs) == 1:
             return self._states
-        return jax.tree.map(lambda array: array[place], self._states)
+        one = jax.tree.map(lambda array: array[place], self._states)
+        return jax.device_put(one, NamedSharding(sharding.one_device(), P()))
 
     def alive(self) -> list[int]:
         return [place for place in range(len(self.runs)) if place not in self.failed]
@@ -160,10 +158,26 @@ class Pack(Trained):
         for place in self.alive():
             self.runs[place].checkpoints.wait()
 
+    def is_over(self) -> bool:
+        return not self.alive()
 
-def _stacked(trees: Sequence[Any], mesh: Mesh) -> Any:
-    along = NamedSharding(mesh, P("run"))
-    return jax.tree.map(lambda *leaves: jax.device_put(jnp.stack(leaves), along), *trees)
+
+def _placed(trees: Sequence[Any], mesh: Mesh) -> Any:
+    """On the mesh: one as it is, several stacked, on each device its own members alone."""
+    if len(trees) == 1:
+        return jax.device_put(trees[0], NamedSharding(mesh, P()))
+    along, devices = NamedSharding(mesh, P("run")), list(mesh.devices.flat)
+    each = len(trees) // len(devices)
+
+    def stack(*leaves: Any) -> Array:
+        parts = [
+            jax.device_put(np.stack(jax.device_get(leaves[i * each : (i + 1) * each])), device)
+            for i, device in enumerate(devices)
+        ]
+        shape = len(leaves), *np.shape(leaves[0])
+        return jax.make_array_from_single_device_arrays(shape, along, parts)
+
+    return jax.tree.map(stack, *trees)
 
 
 class Program:
@@ -233,6 +247,9 @@ class Progress(Trained):
     def __init__(self, packs: Sequence[Pack], config: Config) -> None:
         self._packs, self._config = packs, config
         self._begun: tuple[float, int] | None = None
+
+    def is_over(self) -> bool:
+        return True  # it only shows
 
     def advance(self, block: Block, *, starved_seconds: float | int) -> None:
         now = time.monotonic()

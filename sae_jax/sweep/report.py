@@ -130,5 +130,7 @@ def describe(report: Report) -> str:
             if law.held_out:
                 alpha, low, high = law.held_out[1:4]
                 known = f" (95 %: {low:.3f} to {high:.3f})" if math.isfinite(low) else ""
-                lines.append(f"  k {law.k:<4} held-out fvu ~ n_latents^-{alpha:.3f}{known}")
+                lines.append(
+                    f"  k {law.k:<4} held-out fvu falls with n_latents: α = {alpha:.3f}{known}"
+                )
     return "\n".join(lines)

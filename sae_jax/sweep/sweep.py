@@ -181,7 +181,9 @@ def _train_together(
             )
             held.callback(run.close)
             state = setup.initial_state(member.config, reader=reader, data=data, mesh=mesh)
-            begun.append(Begun(run, *run.begin(state)))
+            state, first = run.begin(state)
+            # Those that will be stacked wait on the host: each device is to hold its own alone.
+            begun.append(Begun(run, jax.device_get(state) if pack_size > 1 else state, first))
         first = min(one.first for one in begun)
         packs = make_packs(begun, size=pack_size, dtype=reader.dtype)
         del begun, state  # the programs donate the states

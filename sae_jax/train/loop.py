@@ -37,6 +37,10 @@ class Trained:
     def wait(self) -> None:
         """Returns when everything saved is on disk."""
 
+    def is_over(self) -> bool:
+        """Whether no more rows are of use to it."""
+        return False
+
 
 class Single(Trained):
     """One run, with its program and its state."""
@@ -136,6 +140,8 @@ def drive(
 
         watch.progress(stream.first)
         for block in blocks:
+            if all(one.is_over() for one in trained):
+                return
             stopping = stop.agreed()
             due = block.start % config.checkpoint_every_steps == 0 or stopping
             if due and block.start > stream.first:

@@ -9,8 +9,8 @@ from tiny import config, metrics, planted_rows
 import sae_jax
 from sae_jax.data.shards import open_shards
 from sae_jax.errors import ShardError, UsageError
-from sae_jax.sweep import grid, population, sweep
-from sae_jax.train import loop, run_folder
+from sae_jax.sweep import grid, population, results, sweep
+from sae_jax.train import loop, run_folder, setup
 from sae_jax.train.watchdog import Watchdog
 
 MEMBERS = [
@@ -131,23 +131,44 @@ def test_members_that_came_later_join_where_the_others_stopped(rows, alone, tmp_
 
 def test_a_member_with_a_bad_setting_fails_alone(rows, tmp_path):
     members = members_of(rows, [{"sae.k": 65}, {"sae.d_in": 15}, {"sae.k": 2}], n_steps=4)
+    sweep.write_members(members, workdir=tmp_path)
     found = train(members, tmp_path, pack_size=1)
     assert "more than sae.n_latents=64" in found.failed["k=65"]
     assert "rows are 16 wide" in found.failed["d_in=15"]
     assert [member.name for member in found.finished] == ["k=2"]
-    assert not (tmp_path / "k=65").exists()
+    assert [path.name for path in (tmp_path / "k=65").iterdir()] == ["failed.json"]
+    states = {result.name: result.state for result in results.read_results(tmp_path)}
+    assert states == {"k=65": "failed", "d_in=15": "failed", "k=2": "finished"}
     changed = members_of(rows, [{"sae.k": 2}], n_steps=8)
     (tmp_path / "k=2" / "summary.json").unlink()
     found = train(changed, tmp_path, pack_size=1)
     assert "n_steps was 4, is 8" in found.failed["k=2"]
 
 
-def test_where_all_members_diverge_all_are_reported(rows, tmp_path):
+def test_a_refused_member_is_tried_again_by_itself(rows, tmp_path):
+    bad = members_of(rows, [{"sae.d_in": 15}], n_steps=4)
+    train(bad, tmp_path, pack_size=1)
+    mended = [bad[0]._replace(config=members_of(rows, [{"sae.d_in": 16}], n_steps=4)[0].config)]
+    found = train(mended, tmp_path, pack_size=1)
+    assert [member.name for member in found.finished] == ["d_in=15"]
+    assert run_folder.read_failure(tmp_path / "d_in=15") is None
+
+
+def test_where_all_members_diverge_all_are_reported_and_reading_ends(
+    rows, tmp_path, monkeypatch
+):
+    drawn, draw = [], setup.draw
+    monkeypatch.setattr(
+        setup,
+        "draw",
+        lambda *a, start, **more: drawn.append(start) or draw(*a, start=start, **more),
+    )
     wild = [WILD | {"seed": seed} for seed in (0, 1)]
-    quick = {"products": "dense", "auxk_every": 1, "log_every_steps": 4}
+    quick = {"products": "dense", "auxk_every": 1, "log_every_steps": 4, "n_steps": 400}
     members = members_of(rows, wild, **quick)
     found = train(members, tmp_path, pack_size=2)
     assert list(found.failed) == [member.name for member in members]
+    assert max(drawn) < 32  # of 400 steps; some are drawn ahead
 
 
 def test_a_plan_writes_nothing(rows, tmp_path):
