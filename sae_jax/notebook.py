@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from sae_jax.config import SaeConfig
+from sae_jax.data.shards import ShardReader, open_shards
 from sae_jax.errors import CheckpointError, UsageError
 from sae_jax.model.protocol import Autoencoder
 from sae_jax.model.registry import architecture
@@ -22,11 +23,11 @@ class Sae:
     """A trained autoencoder: `codes = sae.encode(x)`, `x_hat = sae.decode(codes)`.
 
     W_enc [d_in, n_latents], b_enc [n_latents], W_dec [n_latents, d_in] and b_dec [d_in]
-    are its parameters; `step` says how long it was trained.
+    are its parameters; `step` says how long it was trained; `model` is the pytree itself.
     """
 
     def __init__(self, model: Autoencoder, *, config: SaeConfig, step: int) -> None:
-        self.config, self.step, self._model = config, step, model
+        self.config, self.step, self.model = config, step, model
         self.d_in, self.n_latents, self.k = config.d_in, config.n_latents, config.k
         self.W_enc: Float[Array, "d_in n_latents"] = model.W_enc
         self.b_enc: Float[Array, " n_latents"] = model.b_enc[...]
@@ -58,7 +59,7 @@ class Sae:
             row = int(np.argmin(np.isfinite(rows.reshape(-1, self.d_in)).all(axis=1)))
             raise UsageError(f"x holds NaN or Inf in row {row}; expected finite numbers.")
         parts = [
-            self._encode(self._model, jnp.asarray(part))
+            self._encode(self.model, jnp.asarray(part))
             for part in _parts(rows.reshape(-1, self.d_in))
         ]
         return Codes(
@@ -89,7 +90,7 @@ class Sae:
             )
         flat = values.reshape(-1, values.shape[-1]), indices.reshape(-1, values.shape[-1])
         parts = [
-            self._decode(self._model, Codes(jnp.asarray(v), jnp.asarray(i, jnp.int32)))
+            self._decode(self.model, Codes(jnp.asarray(v), jnp.asarray(i, jnp.int32)))
             for v, i in zip(_parts(flat[0]), _parts(flat[1]), strict=True)
         ]
         return jnp.concatenate(parts).reshape(*values.shape[:-1], self.d_in)
@@ -104,6 +105,24 @@ class Sae:
 def _parts(rows: np.ndarray) -> list[np.ndarray]:
     """At most ROWS_PER_CALL rows each, so that memory is bounded; one part at least."""
     return [rows[i : i + ROWS_PER_CALL] for i in range(0, max(len(rows), 1), ROWS_PER_CALL)]
+
+
+def open_corpus(
+    run: str | pathlib.Path, sae: Sae, *, shards: str | pathlib.Path = ""
+) -> ShardReader:
+    """The embeddings that the run was trained on, or others of the same encoder.
+
+    Raises:
+        UsageError: their rows have another width than the run's.
+        ShardError: the folder is absent or damaged.
+    """
+    reader = open_shards(shards or run_folder.read_config(pathlib.Path(run)).shards)
+    if reader.d_in != sae.d_in:
+        raise UsageError(
+            f"{reader.folder}: its rows are {reader.d_in} wide; {run} was trained on rows of "
+            f"{sae.d_in}. Give the embeddings of the same encoder with --shards."
+        )
+    return reader
 
 
 def load(run: str | pathlib.Path, *, step: int | None = None) -> Sae:

@@ -39,18 +39,11 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
         raise UsageError(f"found the arguments {arguments}; expected one run folder.")
     # Imported here: JAX takes a second, which `--help` need not wait for.
     from sae_jax.analysis.examples import strongest_examples
-    from sae_jax.data.shards import open_shards
-    from sae_jax.notebook import load
-    from sae_jax.train import run_folder
+    from sae_jax.notebook import load, open_corpus
 
     folder = pathlib.Path(arguments[0])
     sae = load(folder)
-    reader = open_shards(values.shards or run_folder.read_config(folder).shards)
-    if reader.d_in != sae.d_in:
-        raise UsageError(
-            f"{reader.folder}: its rows are {reader.d_in} wide; {folder} was trained on rows "
-            f"of {sae.d_in}. Give the embeddings of the same encoder with --shards."
-        )
+    reader = open_corpus(folder, sae, shards=values.shards)
     examples = strongest_examples(sae, reader, n_examples=values.n_examples)
     chosen = _named(values.latent, n_latents=sae.n_latents)
     if not chosen:

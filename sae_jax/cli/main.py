@@ -17,7 +17,17 @@ from absl import flags
 from sae_jax import config
 from sae_jax.errors import SaeJaxError, UsageError
 
-COMMANDS = ("embed", "ingest", "check", "export", "train", "sweep", "report", "latents")
+COMMANDS = (
+    "embed",
+    "ingest",
+    "check",
+    "export",
+    "train",
+    "sweep",
+    "report",
+    "latents",
+    "encode",
+)
 
 
 def overview() -> str:

@@ -54,6 +54,12 @@ class Autoencoder(nnx.Module):
     def W_enc(self) -> Float[Array, "d_in n_latents"]:
         raise NotImplementedError
 
+    def pre_acts(
+        self, x: Float[Array, "batch d_in"], config: SaeConfig
+    ) -> Float[Array, "batch n_latents"]:
+        """Of every latent, before any is chosen."""
+        raise NotImplementedError
+
     def encode(self, x: Float[Array, "batch d_in"], config: SaeConfig) -> Codes:
         raise NotImplementedError
 

@@ -73,6 +73,11 @@ class TopKAutoencoder(Autoencoder):
         centred = x - self.b_dec[...]
         return matmul.product(centred, self.W_enc_rows[...].T, matmul=config.matmul)
 
+    def pre_acts(
+        self, x: Float[Array, "batch d_in"], config: SaeConfig
+    ) -> Float[Array, "batch n_latents"]:
+        return self._product(x, config) + self.b_enc[...]
+
     def encode(self, x: Float[Array, "batch d_in"], config: SaeConfig) -> Codes:
         """The k strongest latents of each example, strongest first; zeros where ReLU cut."""
         product = self._product(x, config)

@@ -42,6 +42,7 @@ def settle_config(config: Config, *, workdir: pathlib.Path) -> None:
     """
     check_config(config, workdir=workdir)
     if not _begun(workdir):
+        workdir.mkdir(parents=True, exist_ok=True)
         write_atomically(workdir / "config.json", config.to_json().encode())
 
 
