@@ -10,21 +10,21 @@ from sae_jax.config import Config
 from sae_jax.model import init
 from sae_jax.model.protocol import Autoencoder, Metrics
 
-# Measured: experiments/studies/learning_rate.py, its table in BUILD.md.
-BASE_LEARNING_RATE = 4e-3  # at n_latents 3,072 and batch 1,024
+# Measured: experiments/studies/learning_rate.py and experiments/learning_rate_k.py; BUILD.md.
+BASE_LEARNING_RATE = 4e-3  # at n_latents 3,072, k 32 and batch 1,024
 ADAM_B1, ADAM_B2, ADAM_EPS = 0.9, 0.999, 1e-8
 
 
 def peak_learning_rate(config: Config) -> float:
-    """The setting, or by rule: 4e-3 · (3,072 / n_latents)^¼ · (batch_size / 1,024)^½.
+    """The setting, or a rule: 4e-3 · (3,072 / n_latents)^¼ · (k / 32 · batch_size / 1,024)^½.
 
     The rule stays 1.4 times below the rates at which latents begin to die.
     """
     if config.optimizer.learning_rate:
         return config.optimizer.learning_rate
     by_size = (3_072 / config.sae.n_latents) ** 0.25
-    by_batch = (config.batch_size / 1_024) ** 0.5
-    return BASE_LEARNING_RATE * by_size * by_batch
+    by_use = (config.sae.k / 32 * config.batch_size / 1_024) ** 0.5
+    return BASE_LEARNING_RATE * by_size * by_use
 
 
 def learning_rate(

@@ -71,3 +71,20 @@ def test_a_bfloat16_first_moment_is_stored_so_and_changes_little():
     }
     difference = np.abs(models["bfloat16"].W_dec[...] - models["float32"].W_dec[...]).max()
     assert 0 < difference < 2e-3  # of steps that sum up to 0.1
+
+
+@pytest.mark.parametrize(
+    ("n_latents", "k", "batch_size", "expected"),
+    [
+        (3_072, 32, 1_024, 4e-3),
+        (49_152, 32, 1_024, 2e-3),
+        (3_072, 128, 1_024, 8e-3),
+        (3_072, 32, 256, 2e-3),
+    ],
+)
+def test_the_rule_knows_size_k_and_batch(n_latents, k, batch_size, expected):
+    sae = SaeConfig(d_in=384, n_latents=n_latents, k=k)
+    config = Config(sae=sae, shards="-", n_steps=1, batch_size=batch_size)
+    assert optim.peak_learning_rate(config) == pytest.approx(expected)
+    config.optimizer.learning_rate = 1e-4
+    assert optim.peak_learning_rate(config) == 1e-4
