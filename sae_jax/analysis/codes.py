@@ -22,7 +22,7 @@ from sae_jax.errors import ShardError
 from sae_jax.notebook import Sae
 
 FORMAT = 1
-N_NEAR = 16  # near misses kept of each latent
+N_NEAR = 48  # near misses kept of each latent
 MANIFEST = "manifest.json"
 BY_ROW = ("values", "indices")
 BY_LATENT = ("latent_starts", "latent_rows", "latent_values")

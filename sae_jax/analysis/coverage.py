@@ -1,0 +1,207 @@
+"""How well single features stand for true concepts: F1 on held-out rows, beside baselines.
+
+A feature is a direction and a threshold: it says yes to the rows above it. For each concept
+the best feature and its threshold are chosen on training rows, and scored on held-out ones.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from sae_jax.analysis.codes import StoredCodes
+from sae_jax.analysis.concepts import Concepts
+
+LEVELS = np.round(np.arange(0.1, 0.95, 0.1), 1)  # of F1, of the coverage curve
+
+
+class Ranked(NamedTuple):
+    """A direction's rows from the highest score down; it never says yes to the others."""
+
+    rows: Int[np.ndarray, " n"]
+    scores: Float[np.ndarray, " n"]
+
+
+class Fitted(NamedTuple):
+    """The best direction of each concept, chosen on training rows."""
+
+    f1: Float[np.ndarray, " n_concepts"]  # on training rows
+    direction: Int[np.ndarray, " n_concepts"]  # −1: none is ever right
+    threshold: Float[np.ndarray, " n_concepts"]  # yes from here on
+
+
+def by_latent(stored: StoredCodes) -> Iterator[Ranked]:
+    for latent in range(stored.manifest.n_latents):
+        yield Ranked(np.asarray(stored.rows_of(latent)), np.asarray(stored.values_of(latent)))
+
+
+def by_direction(
+    x: Float[np.ndarray, "n_rows d_in"], directions: Float[np.ndarray, "n d_in"]
+) -> Iterator[Ranked]:
+    """Both ends of each direction: n positive ones, then n negative."""
+    for sign in (1, -1):
+        for direction in directions:
+            scores = sign * (x @ direction)
+            rows = np.argsort(-scores, kind="stable")
+            yield Ranked(rows, scores[rows])
+
+
+def fit(
+    ranked: Iterator[Ranked], *, concepts: Concepts, held_out: Bool[np.ndarray, " n_rows"]
+) -> Fitted:
+    """For each concept the direction and threshold of the highest F1 on training rows."""
+    n = len(concepts.ids)
+    best = Fitted(np.zeros(n), np.full(n, -1), np.full(n, np.inf))
+    sizes = _sizes(concepts, ~held_out)
+    for place, one in enumerate(ranked):
+        train = ~held_out[one.rows]
+        found, f1, ends = best_cuts(one.rows[train], concepts=concepts, sizes=sizes)
+        better = f1 > best.f1[found]
+        found, ends = found[better], ends[better]
+        best.f1[found] = f1[better]
+        best.direction[found] = place
+        best.threshold[found] = one.scores[train][ends]
+    return best
+
+
+def _sizes(
+    concepts: Concepts, chosen: Bool[np.ndarray, " n_rows"]
+) -> Int[np.ndarray, " n_concepts"]:
+    return np.asarray(concepts.members[chosen].sum(axis=0)).ravel().astype(np.int64)
+
+
+def best_cuts(
+    rows: Int[np.ndarray, " n"], *, concepts: Concepts, sizes: Int[np.ndarray, " n_concepts"]
+) -> tuple[Int[np.ndarray, " found"], Float[np.ndarray, " found"], Int[np.ndarray, " found"]]:
+    """For each concept met in these rows, taken in order: the best F1 and where to stop.
+
+    F1 can be highest only at a row that belongs to the concept: the r-th of them at place p
+    gives 2 r / (p + 1 + size).
+    """
+    members = concepts.members
+    counts = np.diff(members.indptr)[rows]
+    if not counts.sum():
+        none = np.zeros(0, np.int64)
+        return none, np.zeros(0), none
+    places = np.repeat(np.arange(len(rows)), counts)
+    within = np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)
+    of = members.indices[np.repeat(members.indptr[rows], counts) + within].astype(np.int64)
+    keys = np.sort(of * len(rows) + places)  # by concept, then by place
+    of, places = keys // len(rows), keys % len(rows)
+    found, starts, n_of = np.unique(of, return_index=True, return_counts=True)
+    rank = np.arange(len(of)) - np.repeat(starts, n_of) + 1
+    f1 = 2 * rank / (places + 1 + sizes[of])
+    best = np.maximum.reduceat(f1, starts)
+    first = np.flatnonzero(f1 == np.repeat(best, n_of))
+    _, earliest = np.unique(of[first], return_index=True)
+    return found, best, places[first[earliest]]
+
+
+def score(
+    ranked: Iterator[Ranked],
+    fitted: Fitted,
+    *,
+    concepts: Concepts,
+    held_out: Bool[np.ndarray, " n_rows"],
+) -> Float[np.ndarray, " n_concepts"]:
+    """Held-out F1 of each concept's chosen feature; NaN where no held-out row belongs to it."""
+    sizes = _sizes(concepts, held_out)
+    f1 = np.where(sizes > 0, 0.0, np.nan)
+    by_concept = concepts.members.tocsc()
+    wanted: dict[int, list[int]] = {}
+    for concept, direction in enumerate(fitted.direction.tolist()):
+        if direction >= 0 and sizes[concept]:
+            wanted.setdefault(direction, []).append(concept)
+    said = np.zeros(len(held_out), bool)
+    for place, one in enumerate(ranked):
+        here = held_out[one.rows]
+        for concept in wanted.get(place, ()):
+            yes = one.rows[here & (one.scores >= fitted.threshold[concept])]
+            said[yes] = True
+            own = by_concept.indices[
+                by_concept.indptr[concept] : by_concept.indptr[concept + 1]
+            ]
+            right = int(said[own].sum())
+            f1[concept] = 2 * right / (len(yes) + sizes[concept])
+            said[yes] = False
+    return f1
+
+
+def supervised_directions(
+    x: Float[np.ndarray, "n_rows d_in"],
+    *,
+    concepts: Concepts,
+    held_out: Bool[np.ndarray, " n_rows"],
+    ridge: float = 1e-3,
+) -> Float[np.ndarray, "n_concepts d_in"]:
+    """A least-squares direction for each concept, from training rows: the skyline.
+
+    The ridge is a share of the mean variance of a coordinate.
+    """
+    train = x[~held_out].astype(np.float64)
+    centred = train - train.mean(axis=0)
+    covariance = centred.T @ centred
+    covariance += ridge * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    targets = concepts.members[~held_out].T.astype(np.float64) @ centred
+    return np.linalg.solve(covariance, targets.T).T.astype(np.float32)
+
+
+def random_directions(*, n: int, d_in: int, seed: int = 0) -> Float[np.ndarray, "n d_in"]:
+    directions = np.random.default_rng(seed).normal(size=(n, d_in)).astype(np.float32)
+    return directions / np.linalg.norm(directions, axis=1, keepdims=True)
+
+
+class Coverage(NamedTuple):
+    """What a set of features reaches over all concepts that can be scored."""
+
+    mean_f1: float
+    low: float  # 95 % interval of the mean, over concepts (bootstrap)
+    high: float
+    n_concepts: int
+    covered: dict[float, float]  # share of concepts with a held-out F1 of at least so much
+
+
+def summarise(f1: Float[np.ndarray, " n_concepts"], *, seed: int = 0) -> Coverage:
+    known = f1[np.isfinite(f1)]
+    draws = np.random.default_rng(seed).integers(len(known), size=(1_000, len(known)))
+    low, high = np.quantile(known[draws].mean(axis=1), [0.025, 0.975])
+    return Coverage(
+        mean_f1=float(known.mean()),
+        low=float(low),
+        high=float(high),
+        n_concepts=len(known),
+        covered={float(level): float(np.mean(known >= level)) for level in LEVELS},
+    )
+
+
+def one_each(
+    x: Float[np.ndarray, "n_rows d_in"], directions: Float[np.ndarray, "n d_in"]
+) -> Iterator[Ranked]:
+    """Each direction's upper end alone, as a supervised direction is meant."""
+    for direction in directions:
+        scores = x @ direction
+        rows = np.argsort(-scores, kind="stable")
+        yield Ranked(rows, scores[rows])
+
+
+def fit_own(
+    ranked: Iterator[Ranked], *, concepts: Concepts, held_out: Bool[np.ndarray, " n_rows"]
+) -> Fitted:
+    """The threshold of each concept's own direction, in their order."""
+    n = len(concepts.ids)
+    best = Fitted(np.zeros(n), np.arange(n), np.full(n, np.inf))
+    by_concept = concepts.members.tocsc()
+    belongs = np.zeros(len(held_out), bool)
+    for concept, one in enumerate(ranked):
+        own = by_concept.indices[by_concept.indptr[concept] : by_concept.indptr[concept + 1]]
+        belongs[own] = True
+        train = ~held_out[one.rows]
+        places = np.flatnonzero(belongs[one.rows[train]])
+        belongs[own] = False
+        if len(places):
+            f1 = 2 * np.arange(1, len(places) + 1) / (places + 1 + len(places))
+            at = int(np.argmax(f1))
+            best.f1[concept] = f1[at]
+            best.threshold[concept] = one.scores[train][places[at]]
+    return best

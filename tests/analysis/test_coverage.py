@@ -1,0 +1,149 @@
+"""Concepts come out of a hierarchy, and F1 is that of a brute-force loop."""
+
+import json
+
+import numpy as np
+import pytest
+
+from sae_jax.analysis import concepts, coverage
+from sae_jax.analysis.coverage import Ranked
+from sae_jax.data.shards import open_shards
+from sae_jax.errors import UsageError
+
+#      a          Each row is a concept; arrows of the picture point up.
+#     / \\
+#    b   c
+#   / \\ / \\
+#  d   e   f
+PARENTS = {"a": [], "b": ["a"], "c": ["a"], "d": ["b"], "e": ["b", "c"], "f": ["c"]}
+ALL_ABOVE = {"a": "", "b": "a", "c": "a", "d": "ab", "e": "abc", "f": "ac"}
+
+
+@pytest.mark.parametrize("parents", [PARENTS, ALL_ABOVE], ids=["direct", "all"])
+def test_a_row_belongs_to_itself_and_to_all_above(parents):
+    found = concepts.make_concepts("abcdef", names="ABCDEF", parents=parents, least_rows=1)
+    members = {
+        name: {"abcdef"[row] for row in found.members[:, [i]].nonzero()[0]}
+        for i, name in enumerate(found.ids)
+    }
+    assert members["a"] == set("abcdef")
+    assert members["b"] == set("bde")
+    assert members["c"] == set("cef")
+    assert members["e"] == {"e"}
+    assert list(found.sizes) == sorted(found.sizes, reverse=True)
+    above = {
+        name: {found.ids[i] for i in found.above[[place]].nonzero()[1]}
+        for place, name in enumerate(found.ids)
+    }
+    assert above == {name: set(over) for name, over in ALL_ABOVE.items()}
+
+
+def test_small_concepts_unknown_parents_and_loops_are_left_out():
+    parents = {"a": ["z"], "b": ["a", "c"], "c": ["b"]}
+    found = concepts.make_concepts("abc", names="abc", parents=parents, least_rows=2)
+    assert set(found.ids) == {"a", "b", "c"}
+    assert found.above.diagonal().sum() == 0
+    found = concepts.make_concepts("abc", names="abc", parents=parents, least_rows=3)
+    assert found.ids == ["a"]
+
+
+def random_case(seed, n_rows=200, n_concepts=5, n_directions=7):
+    rng = np.random.default_rng(seed)
+    parents = {
+        str(row): [str(c) for c in range(n_concepts) if rng.random() < 0.15]
+        for row in range(n_rows)
+    }
+    for c in range(n_concepts):
+        parents[str(c)] = []
+    ids = [str(row) for row in range(n_rows)]
+    found = concepts.make_concepts(ids, names=ids, parents=parents, least_rows=8)
+    scores = np.where(
+        rng.random((n_directions, n_rows)) < 0.3, rng.random((n_directions, n_rows)), 0
+    )
+    return found, scores, rng.random(n_rows) < 0.2
+
+
+def ranked(scores):
+    for own in scores:
+        rows = np.flatnonzero(own > 0)
+        rows = rows[np.argsort(-own[rows])]
+        yield Ranked(rows, own[rows])
+
+
+def f1_of(yes, truth):
+    return 2 * (yes & truth).sum() / max(yes.sum() + truth.sum(), 1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_best_direction_and_threshold_are_those_of_a_loop(seed):
+    found, scores, held_out = random_case(seed)
+    truth = found.members.toarray().astype(bool).T
+    fitted = coverage.fit(ranked(scores), concepts=found, held_out=held_out)
+    f1 = coverage.score(ranked(scores), fitted, concepts=found, held_out=held_out)
+    for concept, belongs in enumerate(truth):
+        tried = [
+            (f1_of((own >= cut)[~held_out], belongs[~held_out]), place, cut)
+            for place, own in enumerate(scores)
+            for cut in own[(own > 0) & ~held_out]
+        ]
+        best, _, _ = max(tried)
+        assert fitted.f1[concept] == pytest.approx(best)
+        yes = scores[fitted.direction[concept]] >= fitted.threshold[concept]
+        assert f1_of(yes[~held_out], belongs[~held_out]) == pytest.approx(best)
+        assert f1[concept] == pytest.approx(f1_of(yes[held_out], belongs[held_out]))
+
+
+def test_a_latent_that_is_the_concept_is_found_with_f1_1():
+    found, scores, held_out = random_case(0)
+    belongs = found.members[:, [2]].toarray().ravel() > 0
+    scores[3] = belongs * (1 + np.arange(len(belongs)) / 1e3)
+    fitted = coverage.fit(ranked(scores), concepts=found, held_out=held_out)
+    assert (fitted.direction[2], fitted.f1[2]) == (3, 1.0)
+    f1 = coverage.score(ranked(scores), fitted, concepts=found, held_out=held_out)
+    assert f1[2] == 1.0
+
+
+def test_dense_directions_have_two_ends_and_supervised_ones_win():
+    rng, (found, _, held_out) = np.random.default_rng(1), random_case(1)
+    x = rng.normal(size=(200, 6)).astype(np.float32)
+    belongs = found.members[:, [0]].toarray().ravel() > 0
+    x[:, 2] -= 3 * belongs
+    ends = list(coverage.by_direction(x, np.eye(6, dtype=np.float32)))
+    assert len(ends) == 12
+    fitted = coverage.fit(iter(ends), concepts=found, held_out=held_out)
+    assert fitted.direction[0] == 6 + 2  # the lower end of coordinate 2
+    own = coverage.supervised_directions(x, concepts=found, held_out=held_out)
+    best = coverage.fit_own(coverage.one_each(x, own), concepts=found, held_out=held_out)
+    assert best.f1[0] > 0.9
+    truth = found.members.toarray().astype(bool).T
+    for concept, belongs in enumerate(truth):
+        yes = x @ own[concept] >= best.threshold[concept]
+        assert f1_of(yes[~held_out], belongs[~held_out]) == pytest.approx(best.f1[concept])
+
+
+def test_the_summary_counts_concepts_that_can_be_scored():
+    f1 = np.array([0.0, 0.5, 1.0, np.nan])
+    found = coverage.summarise(f1)
+    assert found.n_concepts == 3
+    assert found.mean_f1 == 0.5
+    assert found.low <= 0.5 <= found.high
+    assert found.covered[0.5] == pytest.approx(2 / 3)
+
+
+def test_a_corpus_without_hierarchy_is_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((3, 2), np.float32))
+    with pytest.raises(UsageError, match="has no records"):
+        concepts.read_concepts(open_shards(tmp_path))
+    lines = [json.dumps({"text": "x", "author": i}) + "\n" for i in range(3)]
+    (tmp_path / "texts.jsonl").write_text("".join(lines))
+    with pytest.raises(UsageError, match="a hierarchy needs synset and hypernym_ids or id"):
+        concepts.read_concepts(open_shards(tmp_path))
+
+
+def test_wordnet_has_its_hierarchy(wordnet):
+    found = concepts.read_concepts(open_shards(wordnet))
+    assert found.ids[0] == "00001740-n"  # entity
+    assert len(found.ids) > 1_000
+    dog = found.names.index("dog")
+    over = {found.names[i] for i in found.above[[dog]].nonzero()[1]}
+    assert {"animal", "entity"} <= over
