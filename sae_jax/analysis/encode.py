@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int, Shaped
 from numpy.lib.format import open_memmap
 
 from sae_jax.analysis import by_latent, codes
-from sae_jax.analysis.codes import N_NEAR, Manifest
+from sae_jax.analysis.codes import N_NEAR, Manifest, StoredCodes
 from sae_jax.config import SaeConfig
 from sae_jax.data.manifest import write_atomically
 from sae_jax.data.progress import Progress
@@ -82,6 +82,25 @@ def encode_corpus(
         if manifest is None and all(path.exists() for path in everything):
             manifest = _finish(sae, reader, parts=everything, out=out, weights=weights)
     return manifest
+
+
+def open_run_codes(run: pathlib.Path, sae: Sae, reader: ShardReader) -> StoredCodes:
+    """The codes that `sae-jax encode` has made of this corpus.
+
+    Raises:
+        ShardError: there are none, or they are of other weights.
+    """
+    folder = folder_for(run, reader)
+    again = f"Run `sae-jax encode {run}`, with --shards for another corpus than the run's own."
+    if codes.read_manifest(folder) is None:
+        raise ShardError(f"{folder}: has no codes, or not all of them. {again}")
+    stored = codes.open_codes(folder)
+    if stored.manifest.run_fingerprint != codes.fingerprint(sae):
+        raise ShardError(
+            f"{folder}: holds the codes of step {stored.manifest.step}; the run is at step "
+            f"{sae.step}. {again}"
+        )
+    return stored
 
 
 def disk_bytes(sae: Sae, reader: ShardReader) -> int:

@@ -4,7 +4,7 @@ Half of the rows name the latent, the other half judge the name. These are keywo
 explanations: how well they hold is what their scores say.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -43,6 +43,13 @@ class Label(NamedTuple):
     @property
     def text(self) -> str:
         return ", ".join(self.terms)
+
+    def as_json(self) -> dict[str, Any]:
+        scores = {
+            name: score._asdict() if score else None
+            for name, score in (("easy", self.easy), ("hard", self.hard))
+        }
+        return self._asdict() | scores | {"text": self.text, "method": "keywords"}
 
 
 def label_all(stored: StoredCodes, terms: Terms, *, seed: int = 0) -> list[Label]:

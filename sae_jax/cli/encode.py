@@ -1,4 +1,4 @@
-"""Encode a corpus with a trained autoencoder: which latents are on for each row, and back.
+"""Encode a corpus: which latents are on for each row, and on which rows each latent is on.
 
   sae-jax encode runs/first
   sae-jax encode runs/first --shards=data/other

@@ -18,16 +18,9 @@ from sae_jax import config
 from sae_jax.errors import SaeJaxError, UsageError
 
 COMMANDS = (
-    "embed",
-    "ingest",
-    "check",
-    "export",
-    "train",
-    "sweep",
-    "report",
-    "latents",
-    "encode",
-)
+    "embed", "ingest", "check", "export", "train", "sweep", "report", "latents", "encode",
+    "label", "families",
+)  # fmt: skip
 
 
 def overview() -> str:

@@ -1,4 +1,4 @@
-"""Train the members of a sweep together, or go on with them; then write the report on all.
+"""Train the members of a sweep together, or go on with them, and report on all.
 
   sae-jax sweep --config=experiments/wordnet_grid.py --config.shards=DATA/wordnet-glosses \\
       --workdir=runs/grid

@@ -143,6 +143,7 @@ def _compute(corpus: Corpus) -> Figure:
     panels[1].set(xlabel="FLOPs as the paper counts them")
     for axes in panels:
         axes.set(xscale="log", yscale="log")
+        axes.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
         _plain_log_y(axes)
     figure.legend(loc="outside right upper")
     return figure

@@ -112,7 +112,7 @@ def _members(members: Sequence[Finished]) -> str:
     seeded = len({one.seed for one in members}) > 1
     head = [
         "n_latents", "k", *["seed"] * seeded, *["variant"] * varied, "fvu held out",
-        "fvu train", "cosine", "L0", "dead", "density, median", "peak rate", "time",
+        "fvu train", "cosine", "L0", "dead", "density, median", "dense", "peak rate", "time",
         "examples/s",
     ]  # fmt: skip
     rows = [
@@ -120,7 +120,8 @@ def _members(members: Sequence[Finished]) -> str:
             f"{one.n_latents:,}", str(one.k), *[str(one.seed)] * seeded,
             *[one.variant] * varied, f"{one.fvu:.4f}", f"{one.fvu_train:.4f}",
             f"{one.cosine:.4f}", f"{one.l0:.1f}", f"{100 * one.dead_fraction:.2f} %",
-            f"{one.density_median:.5f}", f"{one.learning_rate:.2g}", duration(one.seconds),
+            f"{one.density_median:.5f}", _percent(one.dense_share),
+            f"{one.learning_rate:.2g}", duration(one.seconds),
             f"{one.examples_per_second:,.0f}",
         ]
         for one in members
@@ -129,8 +130,14 @@ def _members(members: Sequence[Finished]) -> str:
     return _table(head, rows) + (
         f'<p class="note">On {html.escape(devices)}. Of members that trained together, the '
         "time is each one's share. fvu: share of the variance that the reconstruction misses; "
-        "held out, cosine and L0 on rows that training never saw.</p>"
+        "held out, cosine and L0 on rows that training never saw. dense: "
+        "share of L0 that latents on for over a tenth of the rows make up; where it is large, "
+        "the code is no sparse one.</p>"
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if math.isfinite(share) else ""
 
 
 def _seeds(corpus: Corpus) -> str:

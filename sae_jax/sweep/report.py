@@ -71,7 +71,7 @@ def _as_png(figure: Figure) -> bytes:
 
 def as_json(report: Report) -> dict[str, Any]:
     """Every number of the page; what is not finite is null."""
-    numbers = {one.name: one._asdict() for c in report.corpora for one in c.members}
+    numbers = {one.name: _finite(one) for c in report.corpora for one in c.members}
     return {
         "format": FORMAT,
         "members": [
@@ -88,10 +88,10 @@ def as_json(report: Report) -> dict[str, Any]:
             {
                 "name": corpus.name,
                 "power_laws": [
-                    {"k": law.k, "held_out": _law(law.held_out), "train": _law(law.train)}
+                    {"k": law.k, "held_out": _finite(law.held_out), "train": _finite(law.train)}
                     for law in corpus.by_k
                 ],
-                "joint_law": _law(corpus.joint),
+                "joint_law": _finite(corpus.joint),
                 "seeds": [one._asdict() for one in corpus.seeds],
                 "frontier": [point._asdict() for point in corpus.frontier],
             }
@@ -100,10 +100,14 @@ def as_json(report: Report) -> dict[str, Any]:
     }
 
 
-def _law(law: Any) -> dict[str, Any] | None:
-    if law is None:
+def _finite(numbers: Any) -> dict[str, Any] | None:
+    """The fields of a law or a run; JSON has no NaN, which becomes null."""
+    if numbers is None:
         return None
-    return {name: v if math.isfinite(v) else None for name, v in law._asdict().items()}
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in numbers._asdict().items()
+    }
 
 
 def as_csv(members: Sequence[Finished]) -> str:

@@ -1,9 +1,12 @@
 """What a folder says of the runs in it: numbers and curves, also of those not finished."""
 
 import json
+import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from sae_jax.analysis import scaling
 from sae_jax.config import Config
@@ -15,6 +18,9 @@ from sae_jax.train.optimizer import peak_learning_rate
 
 # Settings that a table has columns for; members that differ in others are of other variants.
 OF_A_LAW = ("n_latents", "k", "seed")
+
+
+DENSE = 0.1  # density of a latent that is no longer sparse
 
 
 class Point(NamedTuple):
@@ -57,6 +63,7 @@ class Finished(NamedTuple):
     l0: float
     dead_fraction: float
     density_median: float
+    dense_share: float  # of L0 that latents on for over a tenth of rows make up; NaN: unknown
     seconds: float
     examples_per_second: float
     n_examples: int
@@ -132,6 +139,16 @@ def step_costs(config: Config) -> tuple[float, float]:
     )
 
 
+def dense_share(summary: Mapping[str, Any]) -> float:
+    """From the histogram of densities, so to two places; NaN for runs that have none."""
+    found = summary.get("density_histogram")
+    if not found:
+        return math.nan
+    edges, n = np.array(found["log10_edges"]), np.array(found["n_latents"], float)
+    on = n * 10 ** ((edges[1:] + edges[:-1]) / 2)
+    return float(on[edges[:-1] >= np.log10(DENSE) - 1e-9].sum() / max(on.sum(), 1e-12))
+
+
 def _numbers(result: Result, *, config: Config, summary: Mapping[str, Any]) -> Finished:
     held_out, train = summary["held_out"], summary["train"]
     flops, paper_flops = step_costs(config)
@@ -149,6 +166,7 @@ def _numbers(result: Result, *, config: Config, summary: Mapping[str, Any]) -> F
         l0=held_out["l0"],
         dead_fraction=summary["dead_fraction"],
         density_median=summary["density_quantiles"]["0.5"],
+        dense_share=dense_share(summary),
         seconds=summary["seconds"],
         examples_per_second=summary["examples_per_second"],
         n_examples=summary["n_examples"],

@@ -234,6 +234,26 @@ def test_a_line_of_metrics_that_is_being_written_is_left_out(tmp_path):
     assert [point.step for point in result.curves["held_out"]] == [20, 40, 60]
 
 
+def test_a_run_without_a_histogram_has_no_figure_of_it_and_null_for_nan(tmp_path):
+    write_run(tmp_path / "old", n_latents=64, k=4)
+    path = tmp_path / "old" / "summary.json"
+    summary = json.loads(path.read_text())
+    del summary["density_histogram"]
+    path.write_text(json.dumps(summary))
+    written = report.write(report.read(tmp_path / "old"), title="Old", out=tmp_path / "out")
+    assert not any("density" in path.name for path in written)
+    text = (tmp_path / "out" / "report.json").read_text()
+    assert "NaN" not in text
+    assert json.loads(text)["members"][0]["numbers"]["dense_share"] is None
+
+
+def test_dense_latents_are_those_on_for_over_a_tenth():
+    histogram = {"log10_edges": [-2.0, -1.5, -1.0, -0.5, 0.0], "n_latents": [100, 0, 0, 10]}
+    on = 100 * 10**-1.75, 10 * 10**-0.25
+    share = results.dense_share({"density_histogram": histogram})
+    assert share == pytest.approx(on[1] / sum(on))
+
+
 def test_another_folder_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"neither sweep\.json nor config"):
         report.read(tmp_path)

@@ -1,0 +1,108 @@
+"""All that is said of the families of a run: measures, agreement with the truth, examples."""
+
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy import sparse  # type: ignore[import-untyped]
+
+from sae_jax.analysis import agreement, family_metrics
+from sae_jax.analysis.codes import StoredCodes
+from sae_jax.analysis.concepts import read_concepts
+from sae_jax.analysis.families import Families
+from sae_jax.analysis.family_metrics import Measured
+from sae_jax.data.shards import ShardReader
+from sae_jax.errors import UsageError
+from sae_jax.notebook import Sae
+
+FORMAT = 1
+
+
+def make(
+    found: Families, *, sae: Sae, stored: StoredCodes, on: sparse.csc_array, reader: ShardReader
+) -> dict[str, Any]:
+    metrics = family_metrics.measure(found.families, stored=stored, on=on)
+    return {
+        "format": FORMAT,
+        "run_fingerprint": stored.manifest.run_fingerprint,
+        "data_fingerprint": stored.manifest.data_fingerprint,
+        "metrics": {
+            name: value._asdict() if isinstance(value, Measured) else value
+            for name, value in metrics._asdict().items()
+        },
+        "agreement": _agreement(found, sae=sae, stored=stored, reader=reader),
+        "families": [one._asdict() for one in found.families],
+        "edges": found.edges.tolist(),
+    }
+
+
+def _agreement(
+    found: Families, *, sae: Sae, stored: StoredCodes, reader: ShardReader
+) -> dict[str, Any]:
+    """Of these edges and of as many from clusters; empty where no hierarchy is known."""
+    try:
+        concepts = read_concepts(reader)
+    except UsageError:
+        return {}
+    standing = agreement.stand_for(stored, concepts)
+    alive = np.flatnonzero(stored.n_on)
+    n_clusters = max(len(alive) - len(found.edges), len(alive) // 8)
+    directions = np.asarray(sae.W_dec)[alive]
+    edges = {"families": found.edges}
+    for name, clusters in (
+        ("k-means", agreement.clusters_by_kmeans(directions, n_clusters=n_clusters)),
+        ("agglomerative", agreement.clusters_by_linkage(directions, n_clusters=n_clusters)),
+    ):
+        edges[name] = alive[agreement.edges_of_clusters(clusters, n_on=stored.n_on[alive])]
+    return {
+        "n_standing": int((standing.concept >= 0).sum()),
+        "least_f1": agreement.LEAST_F1,
+    } | {
+        name: agreement.agree(own, standing.concept, concepts=concepts)._asdict()
+        for name, own in edges.items()
+    }
+
+
+def read_labels(folder: pathlib.Path) -> dict[int, str]:
+    """The labels of latents, where `sae-jax label` has made them."""
+    path = folder / "labels.jsonl"
+    if not path.exists():
+        return {}
+    labels = map(json.loads, path.read_text().splitlines())
+    return {label["latent"]: label["text"] for label in labels if label["text"]}
+
+
+def describe(made: Mapping[str, Any], *, names: Mapping[int, str], most: int) -> str:
+    """The measures and the largest families, as a person reads them."""
+    metrics = made["metrics"]
+    lines = [
+        f"{metrics['n_families']} families of {metrics['mean_size']:.1f} children on average; "
+        f"{100 * metrics['membership']:.1f} % of latents are in one",
+    ]
+    for name, said in (
+        ("parent_ratio", "R, parent–child over child–child overlap"),
+        ("block_ratio", "overlap inside over between families"),
+        ("block_ratio_activations", "the same of activations' cosine"),
+    ):
+        one = metrics[name]
+        lines.append(
+            f"  {said:<42} {one['value']:6.2f}   null {one['null']:.2f} "
+            f"(97.5 %: {one['null_high']:.2f})"
+        )
+    for name, one in made["agreement"].items():
+        if isinstance(one, dict):
+            lines.append(
+                f"  {name:<14} {one['n_edges']:>6,} edges between concepts, "
+                f"{100 * one['precision']:.1f} % right (null {100 * one['null']:.1f} %), "
+                f"recall {100 * one['recall']:.2f} %"
+            )
+    for one in made["families"][:most]:
+        children = [names.get(child, str(child)) for child in one["children"][:6]]
+        more = len(one["children"]) - len(children)
+        lines.append(
+            f"  {names.get(one['parent'], one['parent'])} > {'; '.join(children)}"
+            + (f"; and {more} more" if more > 0 else "")
+        )
+    return "\n".join(lines)

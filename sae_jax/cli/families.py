@@ -1,0 +1,53 @@
+"""Find the feature families of an encoded run.
+
+  sae-jax encode runs/first && sae-jax families runs/first
+  sae-jax families runs/first --method=paper
+
+A family is a general latent with specific ones below it. Ours asks for co-occurrence beyond
+chance, and a latent may have several parents; paper is the algorithm of arXiv 2408.00657.
+Writes RUN/families/CORPUS-METHOD.json: edges, families and measures beside a null; where the
+corpus has a true hierarchy, agreement with it, too.
+"""
+
+import json
+import pathlib
+
+from absl import flags
+
+from sae_jax.errors import UsageError
+
+SHOWN = 5
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    flags.DEFINE_string(
+        "shards", "", "Folder of embeddings, if not the run's own.", flag_values=values
+    )
+    flags.DEFINE_enum("method", "ours", ["ours", "paper"], "Which.", flag_values=values)
+
+
+def run(values: flags.FlagValues, arguments: list[str]) -> None:
+    if len(arguments) != 1:
+        raise UsageError(f"found the arguments {arguments}; expected one run folder.")
+    # Imported here: JAX takes a second, which `--help` need not wait for.
+    from sae_jax.analysis import cooccurrence, encode, families, family_report, paper_families
+    from sae_jax.data.manifest import write_atomically
+    from sae_jax.notebook import load, open_corpus
+
+    folder = pathlib.Path(arguments[0])
+    sae = load(folder)
+    reader = open_corpus(folder, sae, shards=values.shards)
+    stored = encode.open_run_codes(folder, sae, reader)
+    on = cooccurrence.active(stored)
+    if values.method == "ours":
+        found = families.find_families(on)
+    else:
+        found = paper_families.find_paper_families(on)
+    made = family_report.make(found, sae=sae, stored=stored, on=on, reader=reader)
+    out = folder / "families" / f"{stored.folder.name}-{values.method}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"method": values.method} | made, indent=1) + "\n"
+    write_atomically(out, text.encode())
+    names = family_report.read_labels(folder / "features" / stored.folder.name)
+    print(family_report.describe(made, names=names, most=SHOWN))
+    print(f"Families: {out}")
