@@ -164,16 +164,21 @@ def share(members: Sequence[Member], *, task_index: int, task_count: int) -> lis
             f"--task_index={task_index} of --task_count={task_count}; expected an index from 0 "
             f"to {task_count - 1}."
         )
-    work = [0] * task_count
+    work = [0.0] * task_count
     own = []
-    for member in sorted(members, key=lambda member: -_cost(member.config)):
+    for member in sorted(members, key=lambda member: -cost(member.config)):
         task = work.index(min(work))
-        work[task] += _cost(member.config)
+        work[task] += cost(member.config)
         if task == task_index:
             own.append(member)
     return [member for member in members if member in own]
 
 
-def _cost(config: Config) -> int:
-    """Of the encoder's products: what members differ in most."""
-    return config.n_steps * config.batch_size * config.sae.d_in * config.sae.n_latents
+def cost(config: Config) -> float:
+    """How long a member takes beside others, in no unit.
+
+    The powers are those with which a step's time grows on a CPU: BUILD.md, Speed.
+    """
+    sae = config.sae
+    step = (sae.n_latents * sae.d_in * config.batch_size) ** 0.74 * sae.k**0.26
+    return float(config.n_steps * step)

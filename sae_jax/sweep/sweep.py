@@ -14,7 +14,7 @@ from sae_jax.config import Config
 from sae_jax.data.manifest import write_atomically
 from sae_jax.data.shards import ShardReader, open_shards
 from sae_jax.errors import UsageError
-from sae_jax.sweep import population
+from sae_jax.sweep import grid, population
 from sae_jax.sweep.grid import Member
 from sae_jax.sweep.population import Begun, Progress, make_packs
 from sae_jax.train import loop, plan, run_folder, setup, sharding
@@ -165,7 +165,7 @@ def _train_together(
     config, mesh = members[0].config, sharding.one_device()
     reader = open_shards(config.shards)
     data = setup.measure_data(reader)
-    costs = [m.config.sae.n_latents for m in members]
+    costs = [grid.cost(member.config) for member in members]
     with contextlib.ExitStack() as held:
         requested = held.enter_context(loop.stop_requests())
         held.enter_context(watch.guard())
