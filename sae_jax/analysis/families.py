@@ -14,8 +14,10 @@ from scipy import sparse, special  # type: ignore[import-untyped]
 from sae_jax.analysis import cooccurrence
 from sae_jax.analysis.cooccurrence import Pairs
 
-LEAST_SHARE = 0.2  # of a child's rows that its parent is on, too
-LEAST_RATIO = 1.5  # a parent is on for so many times more rows than its child
+# Of a child's rows on which its parent is on, too. Chosen on WordNet (3,072 latents, k 32) by
+# agreement with its hypernyms: edges right at .2, .3, .4 and .5: 32, 45, 61 and 75 %.
+LEAST_SHARE = 0.4
+LEAST_RATIO = 2.0  # a parent is on for so many times more rows than its child
 MOST_CHANCE = 0.01  # that the rows of a third latent explain an edge
 LEAST_MEMBERS = 4  # of a family, its parent among them
 LARGEST_SHARED = 0.6  # of two families that have more in common the larger is kept

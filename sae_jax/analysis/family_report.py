@@ -18,6 +18,7 @@ from sae_jax.errors import UsageError
 from sae_jax.notebook import Sae
 
 FORMAT = 1
+LATENTS_PER_CLUSTER = 16  # or as many clusters as families, where these are more
 
 
 def make(
@@ -41,14 +42,14 @@ def make(
 def _agreement(
     found: Families, *, sae: Sae, stored: StoredCodes, reader: ShardReader
 ) -> dict[str, Any]:
-    """Of these edges and of as many from clusters; empty where no hierarchy is known."""
+    """Of these edges and of those from clusters; empty where no hierarchy is known."""
     try:
         concepts = read_concepts(reader)
     except UsageError:
         return {}
     standing = agreement.stand_for(stored, concepts)
     alive = np.flatnonzero(stored.n_on)
-    n_clusters = max(len(alive) - len(found.edges), len(alive) // 8)
+    n_clusters = max(len(found.families), len(alive) // LATENTS_PER_CLUSTER)
     directions = np.asarray(sae.W_dec)[alive]
     edges = {"families": found.edges}
     for name, clusters in (

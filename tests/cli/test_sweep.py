@@ -1,6 +1,7 @@
 """`sae-jax sweep` as a user runs it: real processes, killed for real."""
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -40,10 +41,9 @@ def arguments(folder, workdir, *more, file="grid.py"):
     return command("sweep", *named, *QUICK, *more)
 
 
-def sweep(folder, workdir, *more, **file):
-    return subprocess.run(
-        arguments(folder, workdir, *more, **file), capture_output=True, text=True, timeout=300
-    )
+def sweep(folder, workdir, *more, env=None, **file):
+    words = arguments(folder, workdir, *more, **file)
+    return subprocess.run(words, capture_output=True, text=True, timeout=300, env=env)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,10 @@ def test_one_command_trains_all_members(folder, undisturbed):
         assert sae_jax.load(folder / "whole" / name).config.k == k
         assert f"{name}  " in undisturbed.stdout
     assert "3 members" in undisturbed.stderr
+    assert "3 of 3 runs finished" in undisturbed.stdout
+    page = (folder / "whole" / "report" / "index.html").read_text()
+    assert "3 of 3 runs finished" in page
+    assert (folder / "whole" / "report" / "density.png").exists()
 
 
 def test_a_rerun_touches_nothing(folder, undisturbed):
@@ -127,13 +131,20 @@ def test_a_failed_member_is_in_the_exit_code_and_the_output(folder, tmp_path):
     assert "learning_rate=1e+30" in done.stdout
     assert "FAILED: the loss or gradient of step" in done.stdout
     assert (tmp_path / "k=2" / "summary.json").exists()
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "failed. the loss or gradient of step" in page
 
 
 def test_tasks_share_the_members(folder, tmp_path):
-    for index, trained in ((1, {"k=4"}), (0, {"k=2", "k=4"})):
-        task = f"--task_index={index}", "--task_count=2"
-        done = sweep(folder, tmp_path, *task, "--only=k=2,4")
+    for index, trained in ((1, {"k=2"}), (0, {"k=2", "k=4"})):  # the costliest comes first
+        array = {
+            "SLURM_ARRAY_TASK_ID": str(index),
+            "SLURM_ARRAY_TASK_COUNT": "2",
+            "SLURM_ARRAY_TASK_MIN": "0",
+        }
+        done = sweep(folder, tmp_path, "--only=k=2,4", env=os.environ | array)
         assert done.returncode == 0, done.stderr
+        assert f"Task {index} of 2 (SLURM: SLURM_ARRAY_TASK_ID)" in done.stdout
         assert {path.parent.name for path in tmp_path.glob("*/summary.json")} == trained
 
 
