@@ -2,7 +2,7 @@
 
 sae-jax embed --corpus=biomedical --out=data/biomedical
 sae-jax train --config=experiments/biomedical.py --workdir=runs/biomedical
-Hardware, time, result: 2 CPU cores, 14 s; held-out fvu .206 (PCA-16 .659), 0.15 % dead.
+Hardware, time, result: 2 CPU cores, 9 s; held-out fvu .216 (PCA-16 .659), 0.05 % dead.
 """
 
 from sae_jax.config import Config, SaeConfig

@@ -96,7 +96,7 @@ def clusters_by_kmeans(
     _, clusters = vq.kmeans2(
         directions.astype(np.float64),
         n_clusters,
-        minit="++",
+        minit="points",
         seed=seed,
         missing="warn",
         iter=20,

@@ -126,6 +126,11 @@ def _closure(
     return found
 
 
+def none(reader: ShardReader) -> Concepts:
+    """Of a corpus without a hierarchy."""
+    return Concepts([], [], sparse.csr_array((reader.n_rows, 0)), sparse.csr_array((0, 0)))
+
+
 def held_out_mask(reader: ShardReader) -> Bool[np.ndarray, " n_rows"]:
     mask = np.zeros(reader.n_rows, bool)
     mask[reader.held_out_ids] = True

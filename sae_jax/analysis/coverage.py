@@ -4,7 +4,7 @@ A feature is a direction and a threshold: it says yes to the rows above it. For 
 the best feature and its threshold are chosen on training rows, and scored on held-out ones.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +12,15 @@ from jaxtyping import Bool, Float, Int
 
 from sae_jax.analysis.codes import StoredCodes
 from sae_jax.analysis.concepts import Concepts
+from sae_jax.data.shards import ShardReader
 
 LEVELS = np.round(np.arange(0.1, 0.95, 0.1), 1)  # of F1, of the coverage curve
+
+
+DIRECTIONS_AT_ONCE = 32  # of which the scores of all rows are in memory
+
+# The scores of all rows in some directions: [n, d_in] to [n_rows, n].
+Scores = Callable[[np.ndarray], np.ndarray]
 
 
 class Ranked(NamedTuple):
@@ -37,14 +44,24 @@ def by_latent(stored: StoredCodes) -> Iterator[Ranked]:
 
 
 def by_direction(
-    x: Float[np.ndarray, "n_rows d_in"], directions: Float[np.ndarray, "n d_in"]
+    scores_of: Scores, directions: Float[np.ndarray, "n d_in"], *, ends: Sequence[int] = (1, -1)
 ) -> Iterator[Ranked]:
-    """Both ends of each direction: n positive ones, then n negative."""
-    for sign in (1, -1):
-        for direction in directions:
-            scores = sign * (x @ direction)
-            rows = np.argsort(-scores, kind="stable")
-            yield Ranked(rows, scores[rows])
+    """Of each direction its upper end, then its lower one, or one of them."""
+    for start in range(0, len(directions), DIRECTIONS_AT_ONCE):
+        for scores in scores_of(directions[start : start + DIRECTIONS_AT_ONCE]).T:
+            for end in ends:
+                rows = np.argsort(-end * scores, kind="stable")
+                yield Ranked(rows, end * scores[rows])
+
+
+def scores_in(reader: ShardReader) -> Scores:
+    """Of all rows of a corpus, read in blocks."""
+
+    def scores(directions: Float[np.ndarray, "n d_in"]) -> Float[np.ndarray, "n_rows n"]:
+        blocks = [rows.astype(np.float32) @ directions.T for _, rows in reader.blocks()]
+        return np.concatenate(blocks)
+
+    return scores
 
 
 def fit(
@@ -128,23 +145,47 @@ def score(
     return f1
 
 
+class Moments(NamedTuple):
+    """Of the training rows."""
+
+    mean: Float[np.ndarray, " d_in"]
+    covariance: Float[np.ndarray, "d_in d_in"]  # times their number
+    by_concept: Float[np.ndarray, "n_concepts d_in"]  # sums over members, of what differs
+
+
+def moments(
+    reader: ShardReader, *, concepts: Concepts, held_out: Bool[np.ndarray, " n_rows"]
+) -> Moments:
+    total, n = np.zeros(reader.d_in), int((~held_out).sum())
+    for first, rows in reader.blocks():
+        total += rows[~held_out[first : first + len(rows)]].sum(axis=0, dtype=np.float64)
+    mean = total / n
+    covariance = np.zeros((reader.d_in, reader.d_in))
+    by_concept = np.zeros((len(concepts.ids), reader.d_in))
+    for first, rows in reader.blocks():
+        train = ~held_out[first : first + len(rows)]
+        centred = rows[train].astype(np.float64) - mean
+        covariance += centred.T @ centred
+        by_concept += concepts.members[first : first + len(rows)][train].T @ centred
+    return Moments(mean, covariance, by_concept)
+
+
 def supervised_directions(
-    x: Float[np.ndarray, "n_rows d_in"],
-    *,
-    concepts: Concepts,
-    held_out: Bool[np.ndarray, " n_rows"],
-    ridge: float = 1e-3,
+    found: Moments, *, ridge: float = 1e-3
 ) -> Float[np.ndarray, "n_concepts d_in"]:
     """A least-squares direction for each concept, from training rows: the skyline.
 
     The ridge is a share of the mean variance of a coordinate.
     """
-    train = x[~held_out].astype(np.float64)
-    centred = train - train.mean(axis=0)
-    covariance = centred.T @ centred
-    covariance += ridge * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
-    targets = concepts.members[~held_out].T.astype(np.float64) @ centred
-    return np.linalg.solve(covariance, targets.T).T.astype(np.float32)
+    n = len(found.covariance)
+    covariance = found.covariance + ridge * np.trace(found.covariance) / n * np.eye(n)
+    return np.linalg.solve(covariance, found.by_concept.T).T.astype(np.float32)
+
+
+def principal_directions(found: Moments) -> Float[np.ndarray, "d_in d_in"]:
+    """The directions of most variance first, as rows."""
+    _, directions = np.linalg.eigh(found.covariance)
+    return np.ascontiguousarray(directions.T[::-1], np.float32)
 
 
 def random_directions(*, n: int, d_in: int, seed: int = 0) -> Float[np.ndarray, "n d_in"]:
@@ -173,16 +214,6 @@ def summarise(f1: Float[np.ndarray, " n_concepts"], *, seed: int = 0) -> Coverag
         n_concepts=len(known),
         covered={float(level): float(np.mean(known >= level)) for level in LEVELS},
     )
-
-
-def one_each(
-    x: Float[np.ndarray, "n_rows d_in"], directions: Float[np.ndarray, "n d_in"]
-) -> Iterator[Ranked]:
-    """Each direction's upper end alone, as a supervised direction is meant."""
-    for direction in directions:
-        scores = x @ direction
-        rows = np.argsort(-scores, kind="stable")
-        yield Ranked(rows, scores[rows])
 
 
 def fit_own(

@@ -109,15 +109,26 @@ def _off_diagonal(
 
 def parent_ratio(overlap: sparse.csr_array, families: Sequence[Family]) -> float:
     """Mean over families of the mean overlap parent–child over the mean child–child."""
-    ratios = []
-    for one in families:
-        n = len(one.children)
-        if n < 2:
-            continue
-        between = overlap[one.children][:, one.children].sum() / (n * (n - 1))
-        if between > 0:
-            ratios.append(float(overlap[[one.parent]][:, one.children].sum() / n / between))
-    return float(np.mean(ratios)) if ratios else float("nan")
+    chosen = [one for one in families if len(one.children) > 1]
+    if not chosen:
+        return float("nan")
+    n_latents = overlap.shape[0]
+    children = _indicator([one.children for one in chosen], n_latents=n_latents)
+    parents = _indicator([[one.parent] for one in chosen], n_latents=n_latents)
+    to_children = overlap @ children
+    n = np.array([len(one.children) for one in chosen])
+    between = children.multiply(to_children).sum(axis=0) / (n * (n - 1))
+    from_parent = parents.multiply(to_children).sum(axis=0) / n
+    known = between > 0
+    return float(np.mean(from_parent[known] / between[known])) if known.any() else float("nan")
+
+
+def _indicator(sets: Sequence[Sequence[int]], *, n_latents: int) -> sparse.csr_array:
+    """[n_latents, n_sets], 1 where the latent is in the set."""
+    rows = np.array([latent for own in sets for latent in own], int)
+    columns = np.repeat(np.arange(len(sets)), [len(own) for own in sets])
+    ones = np.ones(len(rows), np.float32)
+    return sparse.csr_array((ones, (rows, columns)), shape=(n_latents, len(sets)))
 
 
 def exclusive_blocks(
@@ -141,9 +152,9 @@ def block_ratio(likeness: sparse.csr_array, blocks: Int[np.ndarray, " n_latents"
     n_between = float(n * (n - 1) - n_inside)
     if not n_inside or not n_between:
         return float("nan")
-    entries = likeness.tocoo()
-    first, second = blocks[entries.row], blocks[entries.col]
-    known = (first >= 0) & (second >= 0)
-    inside = float(entries.data[known & (first == second)].sum())
-    between = float(entries.data[known & (first != second)].sum())
-    return inside / n_inside / (between / n_between) if between else float("inf")
+    members = [np.flatnonzero(blocks == place).tolist() for place in range(len(sizes))]
+    block = _indicator(members, n_latents=len(blocks))
+    to_blocks = likeness @ block
+    inside = float(block.multiply(to_blocks).sum())
+    between = float(to_blocks[blocks >= 0].sum()) - inside
+    return inside / n_inside / (between / n_between) if between > 0 else float("inf")

@@ -19,7 +19,7 @@ from sae_jax.errors import SaeJaxError, UsageError
 
 COMMANDS = (
     "embed", "ingest", "check", "export", "train", "sweep", "report", "latents", "encode",
-    "label", "families",
+    "evaluate", "label", "families",
 )  # fmt: skip
 
 

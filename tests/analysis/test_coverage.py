@@ -103,22 +103,42 @@ def test_a_latent_that_is_the_concept_is_found_with_f1_1():
     assert f1[2] == 1.0
 
 
-def test_dense_directions_have_two_ends_and_supervised_ones_win():
+def test_dense_directions_have_two_ends_and_supervised_ones_win(tmp_path):
     rng, (found, _, held_out) = np.random.default_rng(1), random_case(1)
     x = rng.normal(size=(200, 6)).astype(np.float32)
     belongs = found.members[:, [0]].toarray().ravel() > 0
     x[:, 2] -= 3 * belongs
-    ends = list(coverage.by_direction(x, np.eye(6, dtype=np.float32)))
+    np.save(tmp_path / "x.npy", x)
+    reader = open_shards(tmp_path)
+    scores_of = coverage.scores_in(reader)
+    ends = list(coverage.by_direction(scores_of, np.eye(6, dtype=np.float32)))
     assert len(ends) == 12
+    np.testing.assert_array_equal(ends[5].rows, np.argsort(x[:, 2]))
     fitted = coverage.fit(iter(ends), concepts=found, held_out=held_out)
-    assert fitted.direction[0] == 6 + 2  # the lower end of coordinate 2
-    own = coverage.supervised_directions(x, concepts=found, held_out=held_out)
-    best = coverage.fit_own(coverage.one_each(x, own), concepts=found, held_out=held_out)
+    assert fitted.direction[0] == 2 * 2 + 1  # the lower end of coordinate 2
+    moments = coverage.moments(reader, concepts=found, held_out=held_out)
+    own = coverage.supervised_directions(moments)
+    ranked_own = coverage.by_direction(scores_of, own, ends=(1,))
+    best = coverage.fit_own(ranked_own, concepts=found, held_out=held_out)
     assert best.f1[0] > 0.9
     truth = found.members.toarray().astype(bool).T
     for concept, belongs in enumerate(truth):
-        yes = x @ own[concept] >= best.threshold[concept]
+        yes = scores_of(own)[:, concept] >= best.threshold[concept]
         assert f1_of(yes[~held_out], belongs[~held_out]) == pytest.approx(best.f1[concept])
+
+
+def test_moments_are_those_of_the_training_rows(tmp_path):
+    found, _, held_out = random_case(2)
+    x = np.random.default_rng(5).normal(size=(200, 4)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    moments = coverage.moments(open_shards(tmp_path), concepts=found, held_out=held_out)
+    centred = x[~held_out] - x[~held_out].mean(axis=0)
+    np.testing.assert_allclose(moments.covariance, centred.T @ centred, rtol=1e-4)
+    members = found.members.toarray()[~held_out]
+    np.testing.assert_allclose(moments.by_concept, members.T @ centred, rtol=1e-3, atol=1e-4)
+    directions = coverage.principal_directions(moments)
+    spread = (centred @ directions.T).var(axis=0)
+    assert (np.diff(spread) <= 1e-5).all()
 
 
 def test_the_summary_counts_concepts_that_can_be_scored():

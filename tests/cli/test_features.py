@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
 
 
 def test_before_encode_it_is_said_what_to_do(folder):
-    for command in ("label", "families"):
+    for command in ("evaluate", "label", "families"):
         done = run_command(command, str(folder / "run"))
         assert done.returncode == 1
         assert "has no codes" in done.stderr
@@ -61,6 +61,21 @@ def test_encode_label_and_families_follow_each_other(folder):
         assert "k-means" in done.stdout
 
 
+def test_a_run_is_evaluated_beside_baselines(folder):
+    run = str(folder / "run")
+    assert run_command("encode", run).returncode == 0
+    done = run_command("evaluate", run)
+    assert done.returncode == 0, done.stderr
+    (path,) = (folder / "run" / "quality").glob("*.json")
+    made = json.loads(path.read_text())
+    assert list(made["retrieval"]) == ["n_queries", "reconstruction", "codes", "pca_3"]
+    assert made["retrieval"]["reconstruction"]["recall"] > 0.1  # by chance 0.007
+    assert list(made["concepts"]) == ["latents", "coordinates", "pca", "random", "supervised"]
+    f1 = {name: one["mean_f1"] for name, one in made["concepts"].items()}
+    assert f1["supervised"] > f1["random"] > 0
+    assert "recall, nDCG at 10" in done.stdout
+
+
 def test_another_corpus_needs_codes_of_its_own(folder, tmp_path):
     np.save(tmp_path / "b.npy", planted_rows(50, seed=1))
     done = run_command("label", str(folder / "run"), f"--shards={tmp_path}")
@@ -70,3 +85,7 @@ def test_another_corpus_needs_codes_of_its_own(folder, tmp_path):
     done = run_command("label", str(folder / "run"), f"--shards={tmp_path}")
     assert done.returncode == 2
     assert "has no texts" in done.stderr
+    done = run_command("evaluate", str(folder / "run"), f"--shards={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert "No concepts: " in done.stdout
+    assert "supervised" not in done.stdout
