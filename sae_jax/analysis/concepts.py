@@ -3,20 +3,20 @@
 A row belongs to the concept that it is, and to all concepts above it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int
 from scipy import sparse  # type: ignore[import-untyped]
 
+from sae_jax.analysis.records import all_records
 from sae_jax.data.shards import ShardReader
 from sae_jax.errors import UsageError
 
 LEAST_ROWS = 20  # of a concept that features are measured by
 # A record's own id, and the ids of what is above it: directly, or all of it.
 HIERARCHIES = (("synset", "hypernym_ids"), ("id", "parents"))
-ROWS_PER_READ = 8_192
 
 
 class Concepts(NamedTuple):
@@ -40,24 +40,12 @@ def read_concepts(reader: ShardReader, *, least_rows: int = LEAST_ROWS) -> Conce
         UsageError: there are none, or they name no hierarchy.
     """
     ids, names, parents = [], [], {}
-    for record in _records(reader):
+    for record in all_records(reader, wanted="concepts"):
         own, over = _fields(record, reader=reader)
         ids.append(str(record[own]))
         names.append(_name(record))
         parents[ids[-1]] = [str(parent) for parent in record[over] or ()]
     return make_concepts(ids, names=names, parents=parents, least_rows=least_rows)
-
-
-def _records(reader: ShardReader) -> Iterable[Mapping[str, Any]]:
-    for start in range(0, reader.n_rows, ROWS_PER_READ):
-        row_ids = np.arange(start, min(start + ROWS_PER_READ, reader.n_rows))
-        found = reader.records(row_ids)
-        if found is None:
-            raise UsageError(
-                f"{reader.folder}: has no records, so no concepts are known; expected "
-                "embeddings with texts, as `sae-jax embed` writes them."
-            )
-        yield from found
 
 
 def _fields(record: Mapping[str, Any], *, reader: ShardReader) -> tuple[str, str]:

@@ -4,6 +4,7 @@ Half of the rows name the latent, the other half judge the name. These are keywo
 explanations: how well they hold is what their scores say.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -195,3 +196,27 @@ def auroc(weight: Float[np.ndarray, " rows"], truth: Bool[np.ndarray, " rows"]) 
     if not difference.size:
         return float("nan")
     return float(np.mean((difference > 0) + 0.5 * (difference == 0)))
+
+
+def describe(labels: Sequence[Label], *, most: int, seed: int) -> str:
+    """How many have a label, how well these hold, and some of them, drawn at random."""
+    states = [label.state for label in labels]
+    counts = ", ".join(f"{states.count(state):,} {state}" for state in dict.fromkeys(states))
+    lines = [f"{len(labels):,} latents: {counts}"]
+    for said, scores in (
+        ("easy, strongest against random rows:  ", [label.easy for label in labels]),
+        ("hard, all strengths against near ones:", [label.hard for label in labels]),
+    ):
+        known = [score for score in scores if score]
+        if known:
+            f1, auroc = (np.mean([getattr(s, of) for s in known]) for of in ("f1", "auroc"))
+            lines.append(f"  {said} F1 {f1:.3f}, AUROC {auroc:.3f} (means of {len(known):,})")
+    named = [label for label in labels if label.easy and label.hard]
+    drawn = np.random.default_rng(seed).permutation(len(named))[:most].tolist()
+    lines.append(f"{len(drawn)} of them, drawn at random:")
+    for label in (named[i] for i in drawn):
+        assert label.easy, "chosen so"
+        assert label.hard, "chosen so"
+        f1 = f"F1 {label.easy.f1:.2f} easy, {label.hard.f1:.2f} hard"
+        lines.append(f"  latent {label.latent}: {label.text} ({f1})")
+    return "\n".join(lines)

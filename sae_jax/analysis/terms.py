@@ -10,13 +10,12 @@ import numpy as np
 from jaxtyping import Float
 from scipy import sparse  # type: ignore[import-untyped]
 
+from sae_jax.analysis.records import all_records
 from sae_jax.data.shards import ShardReader
-from sae_jax.errors import UsageError
 
 LEAST_TEXTS = 8  # that hold a term
 MOST_SHARE = 0.2  # of the texts: a term in more of them says nothing
 WORD = re.compile(r"[^\W\d_][\w'-]*[^\W_]", re.UNICODE)
-ROWS_PER_READ = 8_192
 
 
 class Terms(NamedTuple):
@@ -37,17 +36,7 @@ def read_texts(reader: ShardReader) -> list[str]:
     Raises:
         UsageError: the embeddings come without texts.
     """
-    texts: list[str] = []
-    for start in range(0, reader.n_rows, ROWS_PER_READ):
-        row_ids = np.arange(start, min(start + ROWS_PER_READ, reader.n_rows))
-        found = reader.records(row_ids)
-        if found is None:
-            raise UsageError(
-                f"{reader.folder}: has no texts, so latents cannot be labelled by words; "
-                "expected embeddings as `sae-jax embed` writes them."
-            )
-        texts += [str(record.get("text", "")) for record in found]
-    return texts
+    return [str(record.get("text", "")) for record in all_records(reader, wanted="texts")]
 
 
 def terms_of(text: str) -> set[str]:

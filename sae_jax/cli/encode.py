@@ -10,39 +10,24 @@ on. Several tasks, on one machine or many, share the rows; the last to end compl
 """
 
 import os
-import pathlib
 
 from absl import flags
 
-from sae_jax.errors import UsageError
+from sae_jax.cli.arguments import define_corpus, define_task, open_run
 
 
 def define_flags(values: flags.FlagValues) -> None:
-    flags.DEFINE_string(
-        "shards", "", "Folder of embeddings, if not the run's own.", flag_values=values
-    )
-    flags.DEFINE_integer(
-        "task_index", None, "Which task of several this is, from 0. SLURM, SkyPilot, "
-        "Kubernetes and TPU VMs say so themselves.", flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_integer(
-        "task_count", None, "How many tasks share the rows.", lower_bound=1,
-        flag_values=values,
-    )  # fmt: skip
+    define_corpus(values)
+    define_task(values, shared="rows")
 
 
 def run(values: flags.FlagValues, arguments: list[str]) -> None:
-    if len(arguments) != 1:
-        raise UsageError(f"found the arguments {arguments}; expected one run folder.")
     # Imported here: JAX takes a second, which `--help` need not wait for.
     from sae_jax.analysis import encode
-    from sae_jax.notebook import load, open_corpus
     from sae_jax.sweep.tasks import find_task
     from sae_jax.train.plan import size
 
-    folder = pathlib.Path(arguments[0])
-    sae = load(folder)
-    reader = open_corpus(folder, sae, shards=values.shards)
+    folder, sae, reader = open_run(arguments, values)
     task = find_task(os.environ, index=values.task_index, count=values.task_count)
     out = encode.folder_for(folder, reader)
     print(

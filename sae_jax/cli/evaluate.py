@@ -10,37 +10,30 @@ supervised directions. Writes RUN/quality/CORPUS.json. WordNet: 10 minutes on tw
 """
 
 import json
-import pathlib
 
 from absl import flags
 
+from sae_jax.cli.arguments import define_corpus, open_run
 from sae_jax.errors import UsageError
 
 
 def define_flags(values: flags.FlagValues) -> None:
-    flags.DEFINE_string(
-        "shards", "", "Folder of embeddings, if not the run's own.", flag_values=values
-    )
+    define_corpus(values)
     flags.DEFINE_integer(
         "seed", 0, "Of queries, random directions and intervals.", flag_values=values
     )
 
 
 def run(values: flags.FlagValues, arguments: list[str]) -> None:
-    if len(arguments) != 1:
-        raise UsageError(f"found the arguments {arguments}; expected one run folder.")
     # Imported here: JAX takes a second, which `--help` need not wait for.
     import functools
 
-    from sae_jax.analysis import concepts, coverage, encode, quality
+    from sae_jax.analysis import concepts, coverage, quality
     from sae_jax.data.manifest import write_atomically
-    from sae_jax.notebook import load, open_corpus
 
     say = functools.partial(print, flush=True)
-    folder = pathlib.Path(arguments[0])
-    sae = load(folder)
-    reader = open_corpus(folder, sae, shards=values.shards)
-    stored = encode.open_run_codes(folder, sae, reader)
+    folder, sae, reader = opened = open_run(arguments, values)
+    stored = opened.codes()
     known = concepts.none(reader)
     try:
         known = concepts.read_concepts(reader)

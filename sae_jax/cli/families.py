@@ -10,34 +10,26 @@ corpus has a true hierarchy, agreement with it, too.
 """
 
 import json
-import pathlib
 
 from absl import flags
 
-from sae_jax.errors import UsageError
+from sae_jax.cli.arguments import define_corpus, open_run
 
 SHOWN = 5
 
 
 def define_flags(values: flags.FlagValues) -> None:
-    flags.DEFINE_string(
-        "shards", "", "Folder of embeddings, if not the run's own.", flag_values=values
-    )
+    define_corpus(values)
     flags.DEFINE_enum("method", "ours", ["ours", "paper"], "Which.", flag_values=values)
 
 
 def run(values: flags.FlagValues, arguments: list[str]) -> None:
-    if len(arguments) != 1:
-        raise UsageError(f"found the arguments {arguments}; expected one run folder.")
     # Imported here: JAX takes a second, which `--help` need not wait for.
-    from sae_jax.analysis import cooccurrence, encode, families, family_report, paper_families
+    from sae_jax.analysis import cooccurrence, families, family_report, paper_families
     from sae_jax.data.manifest import write_atomically
-    from sae_jax.notebook import load, open_corpus
 
-    folder = pathlib.Path(arguments[0])
-    sae = load(folder)
-    reader = open_corpus(folder, sae, shards=values.shards)
-    stored = encode.open_run_codes(folder, sae, reader)
+    folder, sae, reader = opened = open_run(arguments, values)
+    stored = opened.codes()
     on = cooccurrence.active(stored)
     if values.method == "ours":
         found = families.find_families(on)

@@ -9,12 +9,12 @@ so that what you see is typical and not picked. Texts come from the folder of em
 that the run was trained on, or from --shards.
 """
 
-import pathlib
 import textwrap
 
 import numpy as np
 from absl import flags
 
+from sae_jax.cli.arguments import define_corpus, open_run
 from sae_jax.errors import UsageError
 
 LEAST_ROWS = 5  # a latent on for fewer says little
@@ -29,21 +29,14 @@ def define_flags(values: flags.FlagValues) -> None:
         "n_examples", 5, "Strongest texts of each.", lower_bound=1, flag_values=values
     )
     flags.DEFINE_integer("seed", 0, "Of the draw.", flag_values=values)
-    flags.DEFINE_string(
-        "shards", "", "Folder of embeddings, if not the run's own.", flag_values=values
-    )
+    define_corpus(values)
 
 
 def run(values: flags.FlagValues, arguments: list[str]) -> None:
-    if len(arguments) != 1:
-        raise UsageError(f"found the arguments {arguments}; expected one run folder.")
     # Imported here: JAX takes a second, which `--help` need not wait for.
     from sae_jax.analysis.examples import strongest_examples
-    from sae_jax.notebook import load, open_corpus
 
-    folder = pathlib.Path(arguments[0])
-    sae = load(folder)
-    reader = open_corpus(folder, sae, shards=values.shards)
+    _, sae, reader = open_run(arguments, values)
     examples = strongest_examples(sae, reader, n_examples=values.n_examples)
     chosen = _named(values.latent, n_latents=sae.n_latents)
     if not chosen:

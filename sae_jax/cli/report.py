@@ -11,7 +11,7 @@ import pathlib
 
 from absl import flags
 
-from sae_jax.errors import UsageError
+from sae_jax.cli.arguments import one_folder
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -21,9 +21,7 @@ def define_flags(values: flags.FlagValues) -> None:
 
 
 def run(values: flags.FlagValues, arguments: list[str]) -> None:
-    if len(arguments) != 1:
-        raise UsageError(f"found the arguments {arguments}; expected one folder of runs.")
-    folder = pathlib.Path(arguments[0])
+    folder = one_folder(arguments, of="folder of runs")
     write_report(folder, out=pathlib.Path(values.out) if values.out else folder / "report")
 
 

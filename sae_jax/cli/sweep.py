@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from absl import flags
 from ml_collections import config_flags
 
+from sae_jax.cli.arguments import define_task
 from sae_jax.errors import UsageError
 from sae_jax.sweep import grid
 from sae_jax.sweep.grid import Member
@@ -62,14 +63,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_bool(
         "retry_failed", False, "Try members again that failed.", flag_values=values
     )
-    flags.DEFINE_integer(
-        "task_index", None, "Which task of several this is, from 0. SLURM, SkyPilot, "
-        "Kubernetes and TPU VMs say so themselves.", flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_integer(
-        "task_count", None, "How many tasks share the members.", lower_bound=1,
-        flag_values=values,
-    )  # fmt: skip
+    define_task(values, shared="members")
 
 
 def run(values: flags.FlagValues, arguments: list[str]) -> int:

@@ -152,7 +152,7 @@ def test_the_summary_counts_concepts_that_can_be_scored():
 
 def test_a_corpus_without_hierarchy_is_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.ones((3, 2), np.float32))
-    with pytest.raises(UsageError, match="has no records"):
+    with pytest.raises(UsageError, match="has no concepts beside"):
         concepts.read_concepts(open_shards(tmp_path))
     lines = [json.dumps({"text": "x", "author": i}) + "\n" for i in range(3)]
     (tmp_path / "texts.jsonl").write_text("".join(lines))
