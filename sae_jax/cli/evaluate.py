@@ -6,7 +6,7 @@
 Neighbours: recall and nDCG at 10 of held-out rows' neighbours, found with reconstructions and
 with the codes alone, beside PCA. Concepts, where the corpus has a hierarchy: for each with at
 least 20 rows the best single latent's F1 on held-out rows, beside coordinates, PCA, random and
-supervised directions. Writes RUN/quality/CORPUS.json. WordNet: 10 minutes on two cores.
+supervised directions. Writes RUN/quality/CORPUS.json. WordNet: 5 minutes on two cores.
 """
 
 import json
