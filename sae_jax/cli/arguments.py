@@ -36,9 +36,8 @@ def define_corpus(values: flags.FlagValues) -> None:
 
 def define_task(values: flags.FlagValues, *, shared: str) -> None:
     flags.DEFINE_integer(
-        "task_index", None, "Which task of several this is, from 0. SLURM, SkyPilot, "
-        "Kubernetes and TPU VMs say so themselves.", flag_values=values,
-    )  # fmt: skip
+        "task_index", None, "Which task of several this is, from 0.", flag_values=values
+    )
     flags.DEFINE_integer(
         "task_count", None, f"How many tasks share the {shared}.", lower_bound=1,
         flag_values=values,

@@ -9,8 +9,6 @@ mapped and not read (sae_jax.analysis.codes.open_codes). Interrupted, the same c
 on. Several tasks, on one machine or many, share the rows; the last to end completes them.
 """
 
-import os
-
 from absl import flags
 
 from sae_jax.cli.arguments import define_corpus, define_task, open_run
@@ -28,7 +26,8 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
     from sae_jax.train.plan import size
 
     folder, sae, reader = open_run(arguments, values)
-    task = find_task(os.environ, index=values.task_index, count=values.task_count)
+    # Not by the launcher's variables: an array of jobs may well encode a run each.
+    task = find_task({}, index=values.task_index, count=values.task_count)
     out = encode.folder_for(folder, reader)
     print(
         f"{reader.n_rows:,} rows × k {sae.k} of {sae.n_latents:,} latents: "

@@ -146,7 +146,9 @@ def test_killed_in_the_middle_it_goes_on(place, stored, tmp_path):
 def test_several_devices_give_the_same(place, stored, tmp_path):
     forced = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
     (tmp_path / "run").symlink_to(place / "run")
-    done = run_command("encode", str(tmp_path / "run"), env=os.environ | forced)
+    # The variables of an array of jobs are no tasks of this: each may encode a run.
+    array = {"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_COUNT": "2"}
+    done = run_command("encode", str(tmp_path / "run"), env=os.environ | forced | array)
     assert done.returncode == 0, done.stderr
     (found,) = (place / "run" / "codes").iterdir()
     several = codes.open_codes(found)
