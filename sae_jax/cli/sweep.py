@@ -8,7 +8,8 @@
 The file names a base experiment and yields the settings of each member. --config.NAME=VALUE
 changes the base. The same command run again goes on where it was stopped; finished members
 are not touched. Several tasks share the members: by --task_index and --task_count, or as SLURM
-arrays, SkyPilot, Kubernetes and TPU VMs number them. Exit codes: 0 all done, 1 a member failed, 75 run it again, 2 wrong use.
+arrays, SkyPilot, Kubernetes and TPU VMs number them. Exit codes: 0 all done, 1 a member failed,
+75 run it again, 2 wrong use.
 """
 
 import logging
