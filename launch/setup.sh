@@ -26,7 +26,7 @@ set_up() {
   fi
   echo "setup: installing into $VENV (about 1 GB, one to two minutes)"
   if command -v uv >/dev/null 2>&1; then
-    [ -d "$VENV" ] || uv venv --quiet --python "${PYTHON:->=3.11,<3.15}" "$VENV"
+    [ -d "$VENV" ] || uv venv --quiet --seed --python "${PYTHON:->=3.11,<3.15}" "$VENV"
     install() { VIRTUAL_ENV=$VENV uv pip install --quiet "$@"; }
   else
     python=$(find_python)

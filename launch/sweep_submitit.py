@@ -21,6 +21,7 @@ import sys
 import submitit
 
 HERE = pathlib.Path(__file__).parent
+MOST_TIMEOUTS = 1_000  # then a job is not queued again; submitit's own 3 would end long sweeps
 
 
 class SweepTask:
@@ -72,7 +73,9 @@ def parse() -> argparse.Namespace:
 
 def main() -> int:
     options = parse()
-    executor = submitit.AutoExecutor(folder=options.logs, cluster=options.cluster)
+    executor = submitit.AutoExecutor(
+        folder=options.logs, cluster=options.cluster, slurm_max_num_timeout=MOST_TIMEOUTS
+    )
     executor.update_parameters(
         name="sae-jax",
         timeout_min=options.minutes,

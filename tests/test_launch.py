@@ -140,7 +140,7 @@ def test_the_skypilot_task_runs_a_sweep_with_flags_that_exist():
     assert task["resources"]["use_spot"] is True
     for script in (task["setup"], task["run"]):
         assert subprocess.run(["bash", "-n"], input=script, text=True).returncode == 0
-    words = shlex.split(task["run"].replace("\\\n", " "))
+    words = shlex.split(task["run"].replace("\\\n", " "), comments=True)
     assert [word for word in words if word.startswith("--")] == [
         "--config=$SWEEP",
         "--config.shards=/bucket/data/$SHARDS",

@@ -1,4 +1,7 @@
-"""Codes by row to codes by latent: a transpose on disk, in memory that does not grow."""
+"""Codes by row to codes by latent: a transpose on disk.
+
+Memory does not grow with the rows, but for a latent that is on for most of them.
+"""
 
 import pathlib
 from collections.abc import Iterator

@@ -1,4 +1,8 @@
-"""Which latents are on together more often than chance has it: sparse, in bounded memory."""
+"""Which latents are on together more often than chance has it.
+
+Sparse throughout: never rows × latents dense. The entries that are on lie in memory, some
+50 bytes each.
+"""
 
 from typing import NamedTuple
 

@@ -75,7 +75,7 @@ def encode_corpus(
     done = sum(len(_rows_of(part, reader)) for part in own if part not in left)
     total = sum(len(_rows_of(part, reader)) for part in own)
     with Progress("encode", total=total, done=done) as progress:
-        _encode_parts(sae, reader, parts=left, out=out, progress=progress)
+        _encode_parts(sae, reader, parts=left, out=out, weights=weights, progress=progress)
     with _held(out):
         manifest = codes.read_manifest(out)
         everything = [_part_path(out, part) for part in range(_n_parts(reader))]
@@ -104,8 +104,9 @@ def open_run_codes(run: pathlib.Path, sae: Sae, reader: ShardReader) -> StoredCo
 
 
 def disk_bytes(sae: Sae, reader: ShardReader) -> int:
-    """Of the finished folder, where every row has k latents on."""
-    return 16 * reader.n_rows * sae.k + 8 * sae.n_latents * (N_NEAR + 1)
+    """At most: of a folder in which every row has k latents on, before its parts are joined."""
+    near = 8 * sae.n_latents * (N_NEAR + 1)
+    return 16 * reader.n_rows * sae.k + near * (_n_parts(reader) + 1)
 
 
 @contextlib.contextmanager
@@ -124,17 +125,23 @@ def _begin(
     manifest = codes.read_manifest(out)
     if manifest is not None and manifest.run_fingerprint == weights:
         return manifest
-    begun_with = out / "parts" / "run_fingerprint"
-    begun = begun_with.exists() and begun_with.read_text() == weights
-    if not begun:
+    if _begun_with(out) != weights:
         (out / codes.MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(out / "parts", ignore_errors=True)
         (out / "parts").mkdir()
         for name, dtype in (("values", np.float32), ("indices", np.int32)):
             shape = reader.n_rows, sae.k
-            open_memmap(out / f"{name}.npy", mode="w+", dtype=dtype, shape=shape).flush()
-        write_atomically(begun_with, weights.encode())
+            path = out / f"{name}.npy"
+            path.unlink(missing_ok=True)  # a task of other weights may still write into it
+            open_memmap(path, mode="w+", dtype=dtype, shape=shape).flush()
+        write_atomically(out / "parts" / "run_fingerprint", weights.encode())
     return None
+
+
+def _begun_with(out: pathlib.Path) -> str:
+    """The fingerprint of the weights that parts are there of; empty: of none."""
+    path = out / "parts" / "run_fingerprint"
+    return path.read_text() if path.exists() else ""
 
 
 def _n_parts(reader: ShardReader) -> int:
@@ -157,6 +164,7 @@ def _encode_parts(
     *,
     parts: Sequence[int],
     out: pathlib.Path,
+    weights: str,
     progress: Progress,
 ) -> None:
     if not parts:
@@ -181,7 +189,13 @@ def _encode_parts(
         reader.forget()
         text = io.BytesIO()
         np.savez(text, pre_acts=near.pre_acts, rows=near.rows)
-        write_atomically(_part_path(out, part), text.getvalue())
+        with _held(out):
+            if _begun_with(out) != weights:
+                raise ShardError(
+                    f"{out}: another task has begun to encode with other weights, as the run "
+                    "was trained on meanwhile. Run all tasks of `sae-jax encode` again."
+                )
+            write_atomically(_part_path(out, part), text.getvalue())
 
 
 def _check_finite(rows: np.ndarray, *, reader: ShardReader, first: int) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from sae_jax.errors import UsageError
 from sae_jax.notebook import Sae
 
 FORMAT = 1
+MOST_LINKED = 16_384  # latents: agglomerative clustering takes their number squared
 LATENTS_PER_CLUSTER = 16  # or as many clusters as families, where these are more
 
 
@@ -52,10 +53,11 @@ def _agreement(
     n_clusters = max(len(found.families), len(alive) // LATENTS_PER_CLUSTER)
     directions = np.asarray(sae.W_dec)[alive]
     edges = {"families": found.edges}
-    for name, clusters in (
-        ("k-means", agreement.clusters_by_kmeans(directions, n_clusters=n_clusters)),
-        ("agglomerative", agreement.clusters_by_linkage(directions, n_clusters=n_clusters)),
-    ):
+    ways: dict[str, Callable[..., np.ndarray]] = {"k-means": agreement.clusters_by_kmeans}
+    if len(alive) <= MOST_LINKED:
+        ways["agglomerative"] = agreement.clusters_by_linkage
+    for name, way in ways.items():
+        clusters = way(directions, n_clusters=n_clusters)
         edges[name] = alive[agreement.edges_of_clusters(clusters, n_on=stored.n_on[alive])]
     return {
         "n_standing": int((standing.concept >= 0).sum()),
@@ -66,13 +68,17 @@ def _agreement(
     }
 
 
-def read_labels(folder: pathlib.Path) -> dict[int, str]:
-    """The labels of latents, where `sae-jax label` has made them."""
+def read_labels(folder: pathlib.Path, *, run_fingerprint: str) -> dict[int, str]:
+    """The labels of latents, where `sae-jax label` has made them, of these weights."""
     path = folder / "labels.jsonl"
     if not path.exists():
         return {}
     labels = map(json.loads, path.read_text().splitlines())
-    return {label["latent"]: label["text"] for label in labels if label["text"]}
+    return {
+        label["latent"]: label["text"]
+        for label in labels
+        if label["text"] and label["run_fingerprint"] == run_fingerprint
+    }
 
 
 def describe(made: Mapping[str, Any], *, names: Mapping[int, str], most: int) -> str:

@@ -35,7 +35,7 @@ class Label(NamedTuple):
     """Of one latent; `state` says why there is none where there is none."""
 
     latent: int
-    state: str  # "ok", "never on", "too few rows" or "no term"
+    state: str  # "ok", "never on", "on nearly everywhere", "too few rows" or "no term"
     terms: list[str]
     evidence: dict[str, float]  # terms and their weights
     easy: Score | None  # strongest rows against random ones on which it is off
@@ -138,6 +138,8 @@ def _judged(
 
     strongest = on[:N_STRONGEST]
     random = _off_rows(stored, latent, judging=judging, n=len(strongest), rng=rng)
+    if len(random) < LEAST_ROWS:
+        return Label(latent, "on nearly everywhere", [], {}, None, None)
     n_hard = min(len(on), max(len(near), LEAST_ROWS))
     of_all_strengths = on[np.linspace(0, len(on) - 1, n_hard).astype(int)]
     hard = np.concatenate([near, random])[:n_hard]
@@ -160,11 +162,10 @@ def _off_rows(
     rng: np.random.Generator,
 ) -> Int[np.ndarray, " off"]:
     """Random rows of those that judge, on which the latent is off."""
-    drawn = rng.choice(
-        stored.manifest.n_rows, size=min(6 * n + 50, len(judging)), replace=False
-    )
-    on = np.isin(drawn, stored.rows_of(latent))
-    return drawn[judging[drawn] & ~on][:n]
+    off = judging.copy()
+    off[stored.rows_of(latent)] = False
+    rows = np.flatnonzero(off)
+    return rng.choice(rows, size=min(n, len(rows)), replace=False)
 
 
 def judge(

@@ -9,8 +9,6 @@ least 20 rows the best single latent's F1 on held-out rows, beside coordinates, 
 supervised directions. Writes RUN/quality/CORPUS.json. WordNet: 5 minutes on two cores.
 """
 
-import json
-
 from absl import flags
 
 from sae_jax.cli.arguments import define_corpus, open_run
@@ -30,6 +28,7 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
 
     from sae_jax.analysis import concepts, coverage, quality
     from sae_jax.data.manifest import write_atomically
+    from sae_jax.data.numbers import to_json
 
     say = functools.partial(print, flush=True)
     folder, sae, reader = opened = open_run(arguments, values)
@@ -55,6 +54,6 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
     }
     out = folder / "quality" / f"{stored.folder.name}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(out, (json.dumps(made, indent=1) + "\n").encode())
+    write_atomically(out, to_json(made, indent=1).encode())
     say(quality.describe(made))
     say(f"Quality: {out}")

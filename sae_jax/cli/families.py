@@ -9,8 +9,6 @@ Writes RUN/families/CORPUS-METHOD.json: edges, families and measures beside a nu
 corpus has a true hierarchy, agreement with it, too.
 """
 
-import json
-
 from absl import flags
 
 from sae_jax.cli.arguments import define_corpus, open_run
@@ -27,6 +25,7 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
     # Imported here: JAX takes a second, which `--help` need not wait for.
     from sae_jax.analysis import cooccurrence, families, family_report, paper_families
     from sae_jax.data.manifest import write_atomically
+    from sae_jax.data.numbers import to_json
 
     folder, sae, reader = opened = open_run(arguments, values)
     stored = opened.codes()
@@ -38,8 +37,11 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
     made = family_report.make(found, sae=sae, stored=stored, on=on, reader=reader)
     out = folder / "families" / f"{stored.folder.name}-{values.method}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"method": values.method} | made, indent=1) + "\n"
+    text = to_json({"method": values.method} | made, indent=1)
     write_atomically(out, text.encode())
-    names = family_report.read_labels(folder / "features" / stored.folder.name)
+    names = family_report.read_labels(
+        folder / "features" / stored.folder.name,
+        run_fingerprint=stored.manifest.run_fingerprint,
+    )
     print(family_report.describe(made, names=names, most=SHOWN))
     print(f"Families: {out}")

@@ -8,8 +8,6 @@ rows (easy) and against rows on which the latent nearly is on (hard). No languag
 asked. Writes RUN/features/CORPUS/labels.jsonl, a line for each latent.
 """
 
-import json
-
 from absl import flags
 
 from sae_jax.cli.arguments import define_corpus, open_run
@@ -26,6 +24,7 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
     # Imported here: JAX takes a second, which `--help` need not wait for.
     from sae_jax.analysis import labels, terms
     from sae_jax.data.manifest import write_atomically
+    from sae_jax.data.numbers import to_json
 
     folder, _, reader = opened = open_run(arguments, values)
     stored = opened.codes()
@@ -34,9 +33,7 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
     found = labels.label_all(stored, counted, seed=values.seed)
     out = folder / "features" / stored.folder.name / "labels.jsonl"
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(
-        out, "".join(json.dumps(label.as_json()) + "\n" for label in found).encode()
-    )
-
+    of = {"run_fingerprint": stored.manifest.run_fingerprint}
+    write_atomically(out, "".join(to_json(one.as_json() | of) for one in found).encode())
     print(labels.describe(found, most=SHOWN, seed=values.seed))
     print(f"Labels: {out}")

@@ -8,7 +8,7 @@
 The file names a base experiment and yields the settings of each member. --config.NAME=VALUE
 changes the base. The same command run again goes on where it was stopped; finished members
 are not touched. Several tasks share the members: by --task_index and --task_count, or as SLURM
-arrays, SkyPilot, Kubernetes and TPU VMs number them. Exit codes: 0 all done, 1 a member failed,
+arrays, SkyPilot, Kubernetes and GKE number them. Exit codes: 0 all done, 1 a member failed,
 75 run it again, 2 wrong use.
 """
 
@@ -89,7 +89,7 @@ def _sweep(
     values: flags.FlagValues, *, everything: Sequence[Member], members: Sequence[Member]
 ) -> int:
     from sae_jax.cli.report import write_report
-    from sae_jax.sweep import population, sweep
+    from sae_jax.sweep import population, report, sweep
     from sae_jax.train.watchdog import Watchdog
 
     logging.getLogger("absl").setLevel(logging.CRITICAL)
@@ -101,11 +101,10 @@ def _sweep(
     if values.dry_run:
         return 0
     sweep.write_members(everything, workdir=workdir)
-    nothing_new = not sweep.status(members, workdir=workdir).left
     with Watchdog() as watch:
         found = sweep.train_sweep(members, workdir=workdir, pack_size=pack_size, watch=watch)
     print(sweep.describe_results(found, workdir=workdir), flush=True)
     out = workdir / "report"
-    if not (nothing_new and out.exists()):
+    if not report.is_current(workdir, out=out):
         write_report(workdir, out=out)
     return 1 if found.failed else 0

@@ -5,9 +5,11 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+import matplotlib
 from matplotlib.figure import Figure
 
 from sae_jax.analysis.scaling import PAPER_ALPHA, PowerLaw
+from sae_jax.sweep import figures
 from sae_jax.sweep.laws import Corpus
 from sae_jax.sweep.results import Finished, Result
 from sae_jax.train.metrics import duration
@@ -51,7 +53,8 @@ NOTES = {
 def as_svg(figure: Figure) -> str:
     """The picture as an element of a page."""
     text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    with matplotlib.rc_context(figures.STYLE):  # its salt makes equal figures equal files
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     svg = text.getvalue()
     return svg[svg.index("<svg") :]
 
@@ -64,13 +67,13 @@ def render(
     made_by: str,
 ) -> str:
     sections = [_unfinished(results)]
-    for corpus, figures in corpora:
+    for corpus, drawn in corpora:
         sections += [
             f"<h2>{html.escape(corpus.name)}</h2>",
             "<h3>Members</h3>",
             _members(corpus.members),
             _seeds(corpus),
-            *(_figure(name, figures, corpus=corpus) for name in CAPTIONS if name in figures),
+            *(_figure(name, drawn[name], corpus=corpus) for name in CAPTIONS if name in drawn),
         ]
     n_done = sum(result.state == "finished" for result in results)
     return (
@@ -120,8 +123,8 @@ def _members(members: Sequence[Finished]) -> str:
             f"{one.n_latents:,}", str(one.k), *[str(one.seed)] * seeded,
             *[one.variant] * varied, f"{one.fvu:.4f}", f"{one.fvu_train:.4f}",
             f"{one.cosine:.4f}", f"{one.l0:.1f}", f"{100 * one.dead_fraction:.2f} %",
-            f"{one.density_median:.5f}", _percent(one.dense_share),
-            f"{one.learning_rate:.2g}", duration(one.seconds),
+            f"{one.density_median:.5f}", _known(one.dense_share, "{:.0%}"),
+            _known(one.learning_rate, "{:.2g}"), duration(one.seconds),
             f"{one.examples_per_second:,.0f}",
         ]
         for one in members
@@ -136,8 +139,9 @@ def _members(members: Sequence[Finished]) -> str:
     )
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if math.isfinite(share) else ""
+def _known(value: float, form: str) -> str:
+    """Empty where an older run does not say."""
+    return form.format(value).replace("%", " %") if math.isfinite(value) else ""
 
 
 def _seeds(corpus: Corpus) -> str:
@@ -154,12 +158,12 @@ def _seeds(corpus: Corpus) -> str:
     return "<h3>Over seeds</h3>" + _table(head, rows)
 
 
-def _figure(name: str, figures: Mapping[str, Figure], *, corpus: Corpus) -> str:
+def _figure(name: str, figure: Figure, *, corpus: Corpus) -> str:
     note = f'<p class="note">{html.escape(NOTES[name])}</p>' if name in NOTES else ""
     laws = _laws(corpus) if name == "fvu-and-size" else ""
     title = html.escape(CAPTIONS[name])
     return (
-        f'<h3>{title}</h3>\n<figure role="img" aria-label="{title}">{as_svg(figures[name])}'
+        f'<h3>{title}</h3>\n<figure role="img" aria-label="{title}">{as_svg(figure)}'
         f"</figure>\n{note}{laws}"
     )
 

@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import io
-import json
 import math
 import pathlib
 from collections.abc import Sequence
@@ -13,9 +12,11 @@ from matplotlib.figure import Figure
 
 import sae_jax
 from sae_jax.data.manifest import write_atomically
+from sae_jax.data.numbers import to_json
 from sae_jax.sweep import figures, laws, page, results
 from sae_jax.sweep.laws import Corpus
 from sae_jax.sweep.results import Finished, Result
+from sae_jax.train import run_folder
 
 FORMAT = 1
 PIXELS_PER_INCH = 160
@@ -50,7 +51,7 @@ def write(report: Report, *, title: str, out: pathlib.Path) -> list[pathlib.Path
             corpora=drawn,
             made_by=f"By sae_jax {sae_jax.__version__}.",
         ).encode(),
-        "report.json": (json.dumps(as_json(report), indent=1) + "\n").encode(),
+        "report.json": to_json(as_json(report), indent=1).encode(),
         "members.csv": as_csv([one for c in report.corpora for one in c.members]).encode(),
     }
     for place, (_, pictures) in enumerate(drawn):
@@ -58,8 +59,9 @@ def write(report: Report, *, title: str, out: pathlib.Path) -> list[pathlib.Path
             stem = name if len(drawn) == 1 else f"{name}-{place + 1}"
             files[f"{stem}.svg"] = page.as_svg(figure).encode()
             files[f"{stem}.png"] = _as_png(figure)
-    for name, content in files.items():
-        write_atomically(out / name, content)
+    # The numbers last: where they are newer than every run's end, the report is whole.
+    for name in sorted(files, key=lambda name: name == "report.json"):
+        write_atomically(out / name, files[name])
     return [out / name for name in files]
 
 
@@ -71,7 +73,7 @@ def _as_png(figure: Figure) -> bytes:
 
 def as_json(report: Report) -> dict[str, Any]:
     """Every number of the page; what is not finite is null."""
-    numbers = {one.name: _finite(one) for c in report.corpora for one in c.members}
+    numbers = {one.name: one._asdict() for c in report.corpora for one in c.members}
     return {
         "format": FORMAT,
         "members": [
@@ -88,10 +90,10 @@ def as_json(report: Report) -> dict[str, Any]:
             {
                 "name": corpus.name,
                 "power_laws": [
-                    {"k": law.k, "held_out": _finite(law.held_out), "train": _finite(law.train)}
+                    {"k": law.k, "held_out": _fields(law.held_out), "train": _fields(law.train)}
                     for law in corpus.by_k
                 ],
-                "joint_law": _finite(corpus.joint),
+                "joint_law": _fields(corpus.joint),
                 "seeds": [one._asdict() for one in corpus.seeds],
                 "frontier": [point._asdict() for point in corpus.frontier],
             }
@@ -100,14 +102,16 @@ def as_json(report: Report) -> dict[str, Any]:
     }
 
 
-def _finite(numbers: Any) -> dict[str, Any] | None:
-    """The fields of a law or a run; JSON has no NaN, which becomes null."""
-    if numbers is None:
-        return None
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in numbers._asdict().items()
-    }
+def _fields(law: Any) -> dict[str, Any] | None:
+    return law._asdict() if law else None
+
+
+def is_current(folder: pathlib.Path, *, out: pathlib.Path) -> bool:
+    """Whether nothing has ended in the folder since its report was written."""
+    made = out / "report.json"
+    ended = [*folder.glob("*/summary.json"), *folder.glob(f"*/{run_folder.FAILURE}")]
+    since = [path.stat().st_mtime_ns for path in ended]
+    return made.exists() and made.stat().st_mtime_ns >= max(since, default=0)
 
 
 def as_csv(members: Sequence[Finished]) -> str:

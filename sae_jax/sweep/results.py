@@ -14,7 +14,6 @@ from sae_jax.errors import UsageError
 from sae_jax.sweep import sweep
 from sae_jax.train import run_folder
 from sae_jax.train.metrics import JSON_LINES
-from sae_jax.train.optimizer import peak_learning_rate
 
 # Settings that a table has columns for; members that differ in others are of other variants.
 OF_A_LAW = ("n_latents", "k", "seed")
@@ -159,7 +158,9 @@ def _numbers(result: Result, *, config: Config, summary: Mapping[str, Any]) -> F
         n_latents=config.sae.n_latents,
         k=config.sae.k,
         seed=config.seed,
-        learning_rate=peak_learning_rate(config),
+        # Runs of before 2026-11-23 do not say what the rule of their day gave.
+        learning_rate=summary.get("peak_learning_rate", config.optimizer.learning_rate)
+        or math.nan,
         fvu=held_out["fvu"],
         fvu_train=train["fvu"],
         cosine=held_out["cosine"],

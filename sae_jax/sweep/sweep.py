@@ -132,11 +132,14 @@ def train_sweep(
 
 
 def memory_bytes() -> int:
-    """What states may take: most of the devices' memory, half of this machine's on a CPU."""
+    """What states may take: most of one device's memory, half of this machine's on a CPU.
+
+    Of one, since a pack that its devices do not divide evenly lies on the first alone.
+    """
     stats = [device.memory_stats() or {} for device in jax.local_devices()]
     limits = [int(found.get("bytes_limit") or 0) for found in stats]
     if all(limits):
-        return int(0.6 * sum(limits))
+        return int(0.6 * min(limits))
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 

@@ -25,6 +25,7 @@ class Launcher:
     step: str = ""  # between indices; empty: 1
 
 
+# TPU_WORKER_ID is GKE's: plain TPU VMs know theirs from the metadata server alone.
 # Numbers that multiply, outer before inner: an array of jobs, each of several processes.
 # SLURM sets SLURM_PROCID in a batch script too, which is no task: only steps have the count.
 LAUNCHERS = {
@@ -42,7 +43,7 @@ LAUNCHERS = {
         ),
         Launcher("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
     ),
-    "TPU VM": (Launcher("TPU_WORKER_ID", "TPU_WORKER_HOSTNAMES"),),
+    "TPU worker": (Launcher("TPU_WORKER_ID", "TPU_WORKER_HOSTNAMES"),),
 }
 
 

@@ -119,7 +119,7 @@ class Failure(NamedTuple):
     """Why a member of a sweep has no result."""
 
     error: str
-    refused: bool  # before it began, for its settings or data; it is tried again by itself
+    refused: bool = False  # before it began, by its settings or data: it is tried again
 
 
 def read_failure(workdir: pathlib.Path) -> Failure | None:

@@ -16,6 +16,7 @@ from sae_jax.data.shards import ShardReader
 from sae_jax.model.protocol import Autoencoder
 from sae_jax.train import evaluate, processes, sharding, statistics
 from sae_jax.train.metrics import duration
+from sae_jax.train.optimizer import peak_learning_rate
 from sae_jax.train.statistics import DataStatistics
 
 TRAIN_ROWS = 131_072  # most training rows that fvu, density and dead latents are measured on
@@ -52,6 +53,7 @@ def summarise(
         },
         "density_histogram": _density_histogram(train.density),
         "baselines_held_out_fvu": {"mean": 1.0, f"pca_{k}": pca},
+        "peak_learning_rate": peak_learning_rate(config),
         "n_steps": config.n_steps,
         "n_examples": n_examples,
         "seconds": seconds,

@@ -119,6 +119,24 @@ def test_other_weights_replace_the_codes(place, stored, tmp_path):
     )
 
 
+def test_a_task_of_older_weights_stops_where_newer_ones_have_begun(
+    place, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(encode, "ROWS_PER_PART", 700)
+    sae, reader = sae_jax.load(place / "run"), open_shards(place / "rows")
+    check = encode._check_finite
+
+    def begin_anew(*rows, **more):
+        check(*rows, **more)
+        encode._begin(sae, reader, out=tmp_path, weights="of another step")
+
+    monkeypatch.setattr(encode, "_check_finite", begin_anew)
+    with pytest.raises(ShardError, match="another task has begun to encode with other weights"):
+        encode.encode_corpus(sae, reader, out=tmp_path)
+    assert not list((tmp_path / "parts").glob("*.npz"))
+    assert (np.load(tmp_path / "values.npy") == 0).all()  # nothing of the older went there
+
+
 def test_killed_in_the_middle_it_goes_on(place, stored, tmp_path):
     script = (
         "import sys, sae_jax, pathlib\n"

@@ -102,6 +102,19 @@ def test_what_cannot_be_labelled_says_why_and_has_no_score(corpus):
     assert found[3].text == ""
 
 
+def test_a_latent_that_is_on_nearly_everywhere_has_no_score(corpus):
+    texts, _ = corpus
+    values = np.random.default_rng(1).uniform(0.2, 1, (1_000, 1)).astype(np.float32)
+    values[:12] = 0
+    (found,) = labels.label_all(stored_of(values), terms.count_terms(texts))
+    assert found.state in ("on nearly everywhere", "no term")
+    assert found.hard is None
+    values[200:, 0] *= np.arange(800) % 3 > 0  # on for two thirds: enough are off
+    (found,) = labels.label_all(stored_of(values), terms.count_terms(texts))
+    if found.easy:
+        assert found.easy.n == 2 * labels.N_STRONGEST
+
+
 def test_labels_are_judged_on_rows_that_did_not_name_them(corpus, monkeypatch):
     texts, stored = corpus
     used = []

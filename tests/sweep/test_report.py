@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import os
 import re
 
 import numpy as np
@@ -252,6 +253,32 @@ def test_dense_latents_are_those_on_for_over_a_tenth():
     on = 100 * 10**-1.75, 10 * 10**-0.25
     share = results.dense_share({"density_histogram": histogram})
     assert share == pytest.approx(on[1] / sum(on))
+
+
+def test_a_report_is_current_until_a_run_ends(grid):
+    out = grid / "report"
+    assert not report.is_current(grid, out=out)
+    report.write(report.read(grid), title="Grid", out=out)
+    assert report.is_current(grid, out=out)
+    path = next(grid.glob("*/summary.json"))
+    os.utime(path, ns=(2 * 10**18, 2 * 10**18))
+    assert not report.is_current(grid, out=out)
+
+
+def test_the_same_numbers_give_the_same_files(grid, tmp_path):
+    for name in ("one", "two"):
+        report.write(report.read(grid), title="Grid", out=tmp_path / name)
+    for path in (tmp_path / "one").glob("*.svg"):
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_failures_of_before_they_could_be_refused_are_read(tmp_path):
+    write_sweep(
+        tmp_path / "old", [({"sae.k": 2}, {"n_latents": 64, "k": 2, "finished": False})]
+    )
+    (tmp_path / "old" / "k=2" / "failed.json").write_text('{"error": "not finite"}')
+    (result,) = report.read(tmp_path / "old").results
+    assert (result.state, result.error) == ("failed", "not finite")
 
 
 def test_another_folder_is_refused(tmp_path):

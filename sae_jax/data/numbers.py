@@ -1,0 +1,20 @@
+"""Numbers as JSON has them: it knows neither NaN nor infinity."""
+
+import json
+import math
+from typing import Any
+
+
+def without_nan(value: Any) -> Any:
+    """The same with null in the place of what is not finite, however deep it lies."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {name: without_nan(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(one) for one in value]
+    return value
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    return json.dumps(without_nan(value), indent=indent, allow_nan=False) + "\n"
