@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy import sparse  # type: ignore[import-untyped]
 
 from sae_jax.analysis.codes import StoredCodes
 from sae_jax.analysis.concepts import Concepts
+from sae_jax.analysis.intervals import mean_with_interval
 from sae_jax.data.shards import ShardReader
 
 LEVELS = np.round(np.arange(0.1, 0.95, 0.1), 1)  # of F1, of the coverage curve
-
-
 DIRECTIONS_AT_ONCE = 32  # of which the scores of all rows are in memory
 
 # The scores of all rows in some directions: [n, d_in] to [n_rows, n].
@@ -136,13 +136,15 @@ def score(
         for concept in wanted.get(place, ()):
             yes = one.rows[here & (one.scores >= fitted.threshold[concept])]
             said[yes] = True
-            own = by_concept.indices[
-                by_concept.indptr[concept] : by_concept.indptr[concept + 1]
-            ]
-            right = int(said[own].sum())
+            right = int(said[_members_of(by_concept, concept)].sum())
             f1[concept] = 2 * right / (len(yes) + sizes[concept])
             said[yes] = False
     return f1
+
+
+def _members_of(by_concept: sparse.csc_array, concept: int) -> Int[np.ndarray, " members"]:
+    """The rows that belong to it."""
+    return by_concept.indices[by_concept.indptr[concept] : by_concept.indptr[concept + 1]]
 
 
 class Moments(NamedTuple):
@@ -205,12 +207,8 @@ class Coverage(NamedTuple):
 
 def summarise(f1: Float[np.ndarray, " n_concepts"], *, seed: int = 0) -> Coverage:
     known = f1[np.isfinite(f1)]
-    draws = np.random.default_rng(seed).integers(len(known), size=(1_000, len(known)))
-    low, high = np.quantile(known[draws].mean(axis=1), [0.025, 0.975])
     return Coverage(
-        mean_f1=float(known.mean()),
-        low=float(low),
-        high=float(high),
+        *mean_with_interval(known, seed=seed),
         n_concepts=len(known),
         covered={float(level): float(np.mean(known >= level)) for level in LEVELS},
     )
@@ -225,7 +223,7 @@ def fit_own(
     by_concept = concepts.members.tocsc()
     belongs = np.zeros(len(held_out), bool)
     for concept, one in enumerate(ranked):
-        own = by_concept.indices[by_concept.indptr[concept] : by_concept.indptr[concept + 1]]
+        own = _members_of(by_concept, concept)
         belongs[own] = True
         train = ~held_out[one.rows]
         places = np.flatnonzero(belongs[one.rows[train]])

@@ -12,11 +12,11 @@ from jaxtyping import Float, Int
 from scipy import sparse  # type: ignore[import-untyped]
 
 from sae_jax.analysis.codes import StoredCodes
+from sae_jax.analysis.intervals import mean_with_interval
 from sae_jax.data.shards import ShardReader
 
 N_NEAREST = 10
 ROWS_PER_BLOCK = 8_192
-DRAWS = 1_000  # of the bootstrap
 
 # The vectors of these rows: an array, or a sparse array.
 Vectors = Callable[[Int[np.ndarray, " rows"]], Any]
@@ -91,12 +91,9 @@ def compare(
     discount = 1 / np.log2(np.arange(N_NEAREST) + 2)
     gains = np.arange(N_NEAREST, 0, -1.0)
     ndcg = ((place * gains).sum(axis=2) @ discount) / (gains @ discount)
-    draws = np.random.default_rng(seed).integers(len(found), size=(DRAWS, len(found)))
-    numbers = []
-    for of in (recall, ndcg):
-        low, high = np.quantile(of[draws].mean(axis=1), [0.025, 0.975])
-        numbers += [float(of.mean()), float(low), float(high)]
-    return Fidelity(*numbers)
+    return Fidelity(
+        *mean_with_interval(recall, seed=seed), *mean_with_interval(ndcg, seed=seed)
+    )
 
 
 def embeddings(reader: ShardReader) -> Vectors:

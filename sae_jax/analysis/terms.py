@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 from scipy import sparse  # type: ignore[import-untyped]
 
 from sae_jax.analysis.records import all_records
@@ -23,11 +22,6 @@ class Terms(NamedTuple):
 
     names: list[str]
     held: sparse.csr_array  # [n_rows, n_terms], 1 where the text holds the term
-
-    @property
-    def share(self) -> Float[np.ndarray, " n_terms"]:
-        """Of the texts that hold each."""
-        return np.asarray(self.held.mean(axis=0)).ravel()
 
 
 def read_texts(reader: ShardReader) -> list[str]:

@@ -63,9 +63,10 @@ def render(
     title: str,
     *,
     results: Sequence[Result],
-    corpora: Sequence[tuple[Corpus, Mapping[str, Figure]]],
+    corpora: Sequence[tuple[Corpus, Mapping[str, str]]],
     made_by: str,
 ) -> str:
+    """The page; each corpus comes with its figures as SVG elements, by name."""
     sections = [_unfinished(results)]
     for corpus, drawn in corpora:
         sections += [
@@ -158,12 +159,12 @@ def _seeds(corpus: Corpus) -> str:
     return "<h3>Over seeds</h3>" + _table(head, rows)
 
 
-def _figure(name: str, figure: Figure, *, corpus: Corpus) -> str:
+def _figure(name: str, svg: str, *, corpus: Corpus) -> str:
     note = f'<p class="note">{html.escape(NOTES[name])}</p>' if name in NOTES else ""
     laws = _laws(corpus) if name == "fvu-and-size" else ""
     title = html.escape(CAPTIONS[name])
     return (
-        f'<h3>{title}</h3>\n<figure role="img" aria-label="{title}">{as_svg(figure)}'
+        f'<h3>{title}</h3>\n<figure role="img" aria-label="{title}">{svg}'
         f"</figure>\n{note}{laws}"
     )
 

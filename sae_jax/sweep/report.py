@@ -43,21 +43,22 @@ def read(folder: pathlib.Path) -> Report:
 def write(report: Report, *, title: str, out: pathlib.Path) -> list[pathlib.Path]:
     """Writes index.html, report.json, members.csv and each figure as SVG and PNG."""
     out.mkdir(parents=True, exist_ok=True)
-    drawn = [(one, figures.draw(one, results=report.results)) for one in report.corpora]
+    drawn = [figures.draw(one, results=report.results) for one in report.corpora]
+    svgs = [{name: page.as_svg(figure) for name, figure in one.items()} for one in drawn]
     files = {
         "index.html": page.render(
             title,
             results=report.results,
-            corpora=drawn,
+            corpora=list(zip(report.corpora, svgs, strict=True)),
             made_by=f"By sae_jax {sae_jax.__version__}.",
         ).encode(),
         "report.json": to_json(as_json(report), indent=1).encode(),
         "members.csv": as_csv([one for c in report.corpora for one in c.members]).encode(),
     }
-    for place, (_, pictures) in enumerate(drawn):
+    for place, pictures in enumerate(drawn):
         for name, figure in pictures.items():
             stem = name if len(drawn) == 1 else f"{name}-{place + 1}"
-            files[f"{stem}.svg"] = page.as_svg(figure).encode()
+            files[f"{stem}.svg"] = svgs[place][name].encode()
             files[f"{stem}.png"] = _as_png(figure)
     # The numbers last: where they are newer than every run's end, the report is whole.
     for name in sorted(files, key=lambda name: name == "report.json"):

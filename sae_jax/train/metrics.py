@@ -10,6 +10,7 @@ from typing import Any
 from tensorboardX import SummaryWriter
 
 from sae_jax.config import Config
+from sae_jax.data.numbers import to_json
 from sae_jax.train import processes
 
 JSON_LINES = "metrics.jsonl"
@@ -57,8 +58,7 @@ class MetricsLog(Log):
 
     def write(self, step: int, metrics: dict[str, Any], *, split: str) -> None:
         """Writes numbers of the training batch (`train`) or the held-out rows (`held_out`)."""
-        line = {"step": step, "split": split} | {k: _finite(v) for k, v in metrics.items()}
-        self._lines.write(json.dumps(line) + "\n")
+        self._lines.write(to_json({"step": step, "split": split} | metrics))
         for name, value in metrics.items():
             if isinstance(value, float) and math.isfinite(value):
                 self._events.add_scalar(f"{split}/{name}", value, step)
@@ -111,11 +111,6 @@ def _forget_after(path: pathlib.Path, step: int) -> None:
     new = path.with_suffix(".new")
     new.write_text("".join(kept))
     new.replace(path)
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: it becomes null."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def duration(seconds: float | int) -> str:
