@@ -14,6 +14,7 @@ from scipy.cluster import hierarchy, vq  # type: ignore[import-untyped]
 from sae_jax.analysis import coverage
 from sae_jax.analysis.codes import StoredCodes
 from sae_jax.analysis.concepts import Concepts
+from sae_jax.analysis.scorers import Latents
 
 LEAST_F1 = 0.2  # with which a latent stands for a concept
 DRAWS = 100  # of the null
@@ -43,7 +44,7 @@ def stand_for(
     n = stored.manifest.n_latents
     concept, best = np.full(n, -1), np.zeros(n)
     sizes = concepts.sizes
-    for latent, one in enumerate(coverage.by_latent(stored)):
+    for latent, one in enumerate(Latents(stored).ranked()):
         found, f1, _ = coverage.best_cuts(one.rows, concepts=concepts, sizes=sizes)
         if len(found) and f1.max() >= least_f1:
             concept[latent], best[latent] = found[np.argmax(f1)], f1.max()

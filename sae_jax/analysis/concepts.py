@@ -114,6 +114,16 @@ def _closure(
     return found
 
 
+def together(one: Concepts, other: Concepts) -> Concepts:
+    """Those of one, then those of the other, as if of one hierarchy."""
+    return Concepts(
+        one.ids + other.ids,
+        one.names + other.names,
+        sparse.hstack([one.members, other.members]).tocsr(),
+        sparse.block_diag([one.above, other.above]).tocsr(),
+    )
+
+
 def none(reader: ShardReader) -> Concepts:
     """Of a corpus without a hierarchy."""
     return Concepts([], [], sparse.csr_array((reader.n_rows, 0)), sparse.csr_array((0, 0)))

@@ -6,9 +6,14 @@ from typing import Any
 
 
 def without_nan(value: Any) -> Any:
-    """The same with null in the place of what is not finite, however deep it lies."""
+    """The same with null in the place of what is not finite, however deep it lies.
+
+    A NamedTuple becomes an object with its fields, another tuple a list.
+    """
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        value = value._asdict()
     if isinstance(value, dict):
         return {name: without_nan(one) for name, one in value.items()}
     if isinstance(value, list | tuple):

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from planted_codes import stored_of
 
-from sae_jax.analysis import concepts, coverage
-from sae_jax.analysis.coverage import Ranked
+from sae_jax.analysis import concepts, coverage, directions, scorers
 from sae_jax.data.shards import open_shards
 from sae_jax.errors import UsageError
 
@@ -60,14 +60,7 @@ def random_case(seed, n_rows=200, n_concepts=5, n_directions=7):
     scores = np.where(
         rng.random((n_directions, n_rows)) < 0.3, rng.random((n_directions, n_rows)), 0
     )
-    return found, scores, rng.random(n_rows) < 0.2
-
-
-def ranked(scores):
-    for own in scores:
-        rows = np.flatnonzero(own > 0)
-        rows = rows[np.argsort(-own[rows])]
-        yield Ranked(rows, own[rows])
+    return found, scores.astype(np.float32), rng.random(n_rows) < 0.2
 
 
 def f1_of(yes, truth):
@@ -78,8 +71,9 @@ def f1_of(yes, truth):
 def test_the_best_direction_and_threshold_are_those_of_a_loop(seed):
     found, scores, held_out = random_case(seed)
     truth = found.members.toarray().astype(bool).T
-    fitted = coverage.fit(ranked(scores), concepts=found, held_out=held_out)
-    f1 = coverage.score(ranked(scores), fitted, concepts=found, held_out=held_out)
+    latents = scorers.Latents(stored_of(scores.T))
+    fitted = coverage.fit(latents, concepts=found, held_out=held_out)
+    f1 = coverage.score(latents, fitted, concepts=found, held_out=held_out)
     for concept, belongs in enumerate(truth):
         tried = [
             (f1_of((own >= cut)[~held_out], belongs[~held_out]), place, cut)
@@ -88,7 +82,7 @@ def test_the_best_direction_and_threshold_are_those_of_a_loop(seed):
         ]
         best, _, _ = max(tried)
         assert fitted.f1[concept] == pytest.approx(best)
-        yes = scores[fitted.direction[concept]] >= fitted.threshold[concept]
+        yes = scores[fitted.scorer[concept]] >= fitted.threshold[concept]
         assert f1_of(yes[~held_out], belongs[~held_out]) == pytest.approx(best)
         assert f1[concept] == pytest.approx(f1_of(yes[held_out], belongs[held_out]))
 
@@ -97,47 +91,70 @@ def test_a_latent_that_is_the_concept_is_found_with_f1_1():
     found, scores, held_out = random_case(0)
     belongs = found.members[:, [2]].toarray().ravel() > 0
     scores[3] = belongs * (1 + np.arange(len(belongs)) / 1e3)
-    fitted = coverage.fit(ranked(scores), concepts=found, held_out=held_out)
-    assert (fitted.direction[2], fitted.f1[2]) == (3, 1.0)
-    f1 = coverage.score(ranked(scores), fitted, concepts=found, held_out=held_out)
+    latents = scorers.Latents(stored_of(scores.T))
+    fitted = coverage.fit(latents, concepts=found, held_out=held_out)
+    assert (fitted.scorer[2], fitted.f1[2]) == (3, 1.0)
+    f1 = coverage.score(latents, fitted, concepts=found, held_out=held_out)
     assert f1[2] == 1.0
 
 
-def test_dense_directions_have_two_ends_and_supervised_ones_win(tmp_path):
+def test_dense_directions_have_two_ends(tmp_path):
     rng, (found, _, held_out) = np.random.default_rng(1), random_case(1)
     x = rng.normal(size=(200, 6)).astype(np.float32)
     belongs = found.members[:, [0]].toarray().ravel() > 0
     x[:, 2] -= 3 * belongs
     np.save(tmp_path / "x.npy", x)
-    reader = open_shards(tmp_path)
-    scores_of = coverage.scores_in(reader)
-    ends = list(coverage.by_direction(scores_of, np.eye(6, dtype=np.float32)))
-    assert len(ends) == 12
+    scores = scorers.scores_in(open_shards(tmp_path))
+    kind = scorers.Directions(scores, np.eye(6, dtype=np.float32))
+    ends = list(kind.ranked())
+    assert len(ends) == kind.n == 12
     np.testing.assert_array_equal(ends[5].rows, np.argsort(x[:, 2]))
-    fitted = coverage.fit(iter(ends), concepts=found, held_out=held_out)
-    assert fitted.direction[0] == 2 * 2 + 1  # the lower end of coordinate 2
-    moments = coverage.moments(reader, concepts=found, held_out=held_out)
-    own = coverage.supervised_directions(moments)
-    ranked_own = coverage.by_direction(scores_of, own, ends=(1,))
-    best = coverage.fit_own(ranked_own, concepts=found, held_out=held_out)
-    assert best.f1[0] > 0.9
+    np.testing.assert_array_equal(ends[5].scores, -np.sort(x[:, 2]))
+    fitted = coverage.fit(kind, concepts=found, held_out=held_out)
+    assert fitted.scorer[0] == 2 * 2 + 1  # the lower end of coordinate 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_concepts_own_scorer_gets_the_threshold_that_a_loop_finds(seed):
+    found, scores, held_out = random_case(seed)
+    scores = np.round(scores, 1)  # ties, that no threshold can part
+    own = [scorers.Scored(np.arange(200), column) for column in scores[: len(found.ids)]]
+    f1 = coverage.score_own(iter(own), concepts=found, held_out=held_out)
     truth = found.members.toarray().astype(bool).T
     for concept, belongs in enumerate(truth):
-        yes = scores_of(own)[:, concept] >= best.threshold[concept]
-        assert f1_of(yes[~held_out], belongs[~held_out]) == pytest.approx(best.f1[concept])
+        column = scores[concept]
+        cuts = np.unique(column[~held_out])[::-1]
+        tried = [f1_of((column >= cut)[~held_out], belongs[~held_out]) for cut in cuts]
+        best = cuts[np.flatnonzero(np.isclose(tried, max(tried)))]
+        possible = [f1_of((column >= cut)[held_out], belongs[held_out]) for cut in best]
+        assert f1[concept] == pytest.approx(possible[0])
+
+
+def test_supervised_directions_find_what_is_planted(tmp_path):
+    rng, (found, _, held_out) = np.random.default_rng(1), random_case(1)
+    x = rng.normal(size=(200, 6)).astype(np.float32)
+    x[:, 2] -= 5 * (found.members[:, [0]].toarray().ravel() > 0)
+    np.save(tmp_path / "x.npy", x)
+    reader = open_shards(tmp_path)
+    moments = directions.moments(reader, concepts=found, held_out=held_out)
+    own = directions.supervised(moments)
+    assert np.abs(own[0]).argmax() == 2
+    along = scorers.along(scorers.scores_in(reader), own)
+    f1 = coverage.score_own(along, concepts=found, held_out=held_out)
+    assert f1[0] > 0.9
+    assert f1[0] == np.nanmax(f1)
 
 
 def test_moments_are_those_of_the_training_rows(tmp_path):
     found, _, held_out = random_case(2)
     x = np.random.default_rng(5).normal(size=(200, 4)).astype(np.float32)
     np.save(tmp_path / "x.npy", x)
-    moments = coverage.moments(open_shards(tmp_path), concepts=found, held_out=held_out)
+    moments = directions.moments(open_shards(tmp_path), concepts=found, held_out=held_out)
     centred = x[~held_out] - x[~held_out].mean(axis=0)
     np.testing.assert_allclose(moments.covariance, centred.T @ centred, rtol=1e-4)
     members = found.members.toarray()[~held_out]
     np.testing.assert_allclose(moments.by_concept, members.T @ centred, rtol=1e-3, atol=1e-4)
-    directions = coverage.principal_directions(moments)
-    spread = (centred @ directions.T).var(axis=0)
+    spread = (centred @ moments.principal.T).var(axis=0)
     assert (np.diff(spread) <= 1e-5).all()
 
 
@@ -145,9 +162,9 @@ def test_the_summary_counts_concepts_that_can_be_scored():
     f1 = np.array([0.0, 0.5, 1.0, np.nan])
     found = coverage.summarise(f1)
     assert found.n_concepts == 3
-    assert found.mean_f1 == 0.5
-    assert found.low <= 0.5 <= found.high
-    assert found.covered[0.5] == pytest.approx(2 / 3)
+    assert found.f1.value == 0.5
+    assert found.f1.low <= 0.5 <= found.f1.high
+    assert found.covered["0.5"] == pytest.approx(2 / 3)
 
 
 def test_a_corpus_without_hierarchy_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 """From a run to labelled features and families, as a user gets there."""
 
+import csv
 import json
 
 import numpy as np
@@ -23,7 +24,12 @@ def folder(tmp_path_factory):
     for i, row in enumerate(rows):
         words = " ".join(WORDS[j] for j in np.argsort(-row)[:2] % 8)
         parents = [] if i < 8 else [str(int(np.argmax(row)) % 8)]
-        lines.append(json.dumps({"id": str(i), "text": f"{words} here", "parents": parents}))
+        kind = str(int(np.argmax(row)) % 4)
+        lines.append(
+            json.dumps(
+                {"id": str(i), "text": f"{words} here", "parents": parents, "kind": kind}
+            )
+        )
     (folder / "rows" / "texts.jsonl").write_text("\n".join(lines) + "\n")
     settings = config(folder / "rows", n_steps=40, products="dense", auxk_coefficient=0.0)
     loop.train(settings, reader=open_shards(folder / "rows"), workdir=folder / "run")
@@ -64,16 +70,35 @@ def test_encode_label_and_families_follow_each_other(folder):
 def test_a_run_is_evaluated_beside_baselines(folder):
     run = str(folder / "run")
     assert run_command("encode", run).returncode == 0
-    done = run_command("evaluate", run)
+    done = run_command("evaluate", run, "--classes=kind")
     assert done.returncode == 0, done.stderr
     (path,) = (folder / "run" / "quality").glob("*.json")
     made = json.loads(path.read_text())
-    assert list(made["retrieval"]) == ["n_queries", "reconstruction", "codes", "pca_3"]
-    assert made["retrieval"]["reconstruction"]["recall"] > 0.1  # by chance 0.007
-    assert list(made["concepts"]) == ["latents", "coordinates", "pca", "random", "supervised"]
-    f1 = {name: one["mean_f1"] for name, one in made["concepts"].items()}
-    assert f1["supervised"] > f1["random"] > 0
+    assert list(made["reconstruction"]) == ["autoencoder", "untrained", "pca_3", "mean"]
+    fvu = {name: one["fvu"]["value"] for name, one in made["reconstruction"].items()}
+    assert fvu["autoencoder"] < fvu["pca_3"] < fvu["mean"] == pytest.approx(1)
+    names = ["n_queries", "reconstruction", "codes", "pca_3", "untrained"]
+    assert list(made["retrieval"]) == names
+    assert made["retrieval"]["reconstruction"]["recall"]["value"] > 0.1  # by chance 0.007
+    assert made["probes"]["accuracy"]["embeddings"]["low"] > made["probes"]["largest_class"]
+    kinds = ["latents", "untrained", "coordinates", "pca", "random", "supervised"]
+    assert list(made["concepts"]) == list(made["classes"]) == kinds
+    assert list(made["concepts"]["latents"]) == ["1", "4", "16"]
+    f1 = {name: list(one.values())[-1]["f1"] for name, one in made["concepts"].items()}
+    assert f1["supervised"]["value"] > made["concepts"]["random"]["1"]["f1"]["value"] > 0
+    assert len(made["robustness"]["corruptions"]) == 9
     assert "recall, nDCG at 10" in done.stdout
+    assert not list((folder / "run" / "quality").glob("*.untrained"))
+    table = list(csv.DictReader(path.with_suffix(".csv").read_text().splitlines()))
+    (same,) = [row for row in table if (row["measure"], row["of"]) == ("fvu", "autoencoder")]
+    assert float(same["value"]) == fvu["autoencoder"]
+    again = run_command("evaluate", run, "--seed=1", "--classes=kind")
+    assert again.returncode == 0, again.stderr
+    other = json.loads(path.read_text())
+    assert other["retrieval"] != made["retrieval"]  # other queries
+    done = run_command("evaluate", run, "--classes=nothing")
+    assert done.returncode == 2
+    assert "expected nothing, the class of each row" in done.stderr
 
 
 def test_another_corpus_needs_codes_of_its_own(folder, tmp_path):
@@ -88,4 +113,5 @@ def test_another_corpus_needs_codes_of_its_own(folder, tmp_path):
     done = run_command("evaluate", str(folder / "run"), f"--shards={tmp_path}")
     assert done.returncode == 0, done.stderr
     assert "No concepts: " in done.stdout
+    assert "No classes: " in done.stdout
     assert "supervised" not in done.stdout
