@@ -63,6 +63,10 @@ def test_the_nearest_are_those_of_dense_products(monkeypatch):
             mutual = own.argmax(axis=0)[own.argmax(axis=1)] == np.arange(len(own))
             np.testing.assert_array_equal(found.mutual, mutual)
             assert 0 < mutual.sum() < len(own)
+            least = float(np.median(own.max(axis=1)))
+            np.testing.assert_array_equal(
+                found.same(least=least), mutual & (found.similarity >= least)
+            )
 
 
 def test_latents_in_another_order_match_in_full():

@@ -69,6 +69,9 @@ def test_a_tree_leads_through_all_sizes(steps):
     # A child with half of the rows, and with values like its parent's: about the root of 1/2.
     assert likeness == pytest.approx([0.7, 0.7], abs=0.05)
     assert splitting.ancestors(steps)[[11, 12, 13, 9, 14]].tolist() == [0, 0, 0, 0, -1]
+    cut = steps[1]._replace(parent=np.where(steps[1].parent == 9, -1, 10))
+    assert splitting.ancestors([steps[0], cut])[[0, 11, 12]].tolist() == [0, -1, -1]
+    assert splitting.ancestors([steps[0]._replace(parent=np.arange(12) - 1), cut])[11] == -1
 
 
 def test_ways_through_all_sizes_are_compared_with_the_direct_one(sizes, steps):
