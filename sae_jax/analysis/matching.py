@@ -76,7 +76,7 @@ def match(one: Run, other: Run, *, seed: int = 0) -> Pair:
     By decoder: rows of the same mean and covariance as the other's (`alike`). By activation:
     the other's codes after the rows of the corpus have traded places, all latents' together.
     Each latent keeps its values and the latents that it is on with; only the tie between the
-    runs is cut. On WordNet a trade for each latent alone gives the same similarities to .001.
+    runs is cut. (WordNet: a trade for each latent alone gives the same median to .0002.)
 
     Raises:
         UsageError: they are not codes of one corpus, or not rows of one width.
