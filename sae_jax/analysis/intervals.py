@@ -1,4 +1,4 @@
-"""How sure a mean is: 95 % intervals by bootstrap."""
+"""How sure a mean, a median or a ratio is: 95 % intervals by bootstrap."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -25,6 +25,12 @@ def mean_with_interval(values: Float[np.ndarray, " n"], *, seed: int) -> Interva
     """Of the mean, over values drawn again."""
     means = [values[drawn].mean(axis=1) for drawn in _draws(len(values), seed=seed)]
     return _interval(values.mean(), means)
+
+
+def median_with_interval(values: Float[np.ndarray, " n"], *, seed: int) -> Interval:
+    """Of the median, over values drawn again."""
+    medians = [np.median(values[drawn], axis=1) for drawn in _draws(len(values), seed=seed)]
+    return _interval(np.median(values), medians)
 
 
 def ratio_with_interval(

@@ -6,14 +6,18 @@ import pytest
 from sae_jax.analysis import intervals
 
 
-def test_an_interval_of_a_mean_is_that_of_the_normal_distribution():
-    values = np.random.default_rng(0).normal(3, 2, size=4_000)
-    found = intervals.mean_with_interval(values, seed=0)
-    assert found.value == pytest.approx(values.mean())
-    error = values.std() / np.sqrt(len(values))
-    # A quantile of 1,000 draws is known to a tenth of the error.
-    assert found.low == pytest.approx(found.value - 1.96 * error, abs=0.2 * error)
-    assert found.high == pytest.approx(found.value + 1.96 * error, abs=0.2 * error)
+@pytest.mark.parametrize(
+    ("ours", "of"),
+    [(intervals.mean_with_interval, np.mean), (intervals.median_with_interval, np.median)],
+)
+def test_the_interval_is_that_of_a_bootstrap(ours, of):
+    values = np.random.default_rng(0).normal(size=400)
+    value, low, high = ours(values, seed=0)
+    assert value == of(values)
+    rng = np.random.default_rng(1)
+    drawn = [of(rng.choice(values, 400)) for _ in range(2_000)]
+    # A quantile of 1,000 draws, of a width of 0.2: good to a tenth of that.
+    assert [low, high] == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.02)
 
 
 def test_a_ratio_is_of_sums_and_moves_with_both():
