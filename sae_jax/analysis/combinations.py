@@ -1,4 +1,4 @@
-"""The best few features for a concept together, instead of the best one alone.
+"""The best feature for a concept, and the best few together.
 
 Orthogonal matching pursuit on training rows: one feature at a time, the one that correlates
 most with what is left to explain; all weights are fitted anew by least squares. The same for
@@ -15,18 +15,11 @@ from scipy import sparse  # type: ignore[import-untyped]
 from sae_jax.analysis.concepts import Concepts
 from sae_jax.analysis.coverage import sizes_among
 from sae_jax.analysis.directions import Moments
-from sae_jax.analysis.scorers import Directions, Latents
+from sae_jax.analysis.scorers import Directions, StoredLatents, Weighted
 
 N_CANDIDATES = 64  # of a concept, by correlation; the pursuit chooses among them
 CONCEPTS_AT_ONCE = 256
 RIDGE = 1e-4  # of a feature's variance
-
-
-class Chosen(NamedTuple):
-    """Of one concept."""
-
-    members: np.ndarray  # features, the first chosen first
-    weights: np.ndarray
 
 
 class Products(NamedTuple):
@@ -38,12 +31,12 @@ class Products(NamedTuple):
 
 
 def among_latents(
-    latents: Latents,
+    latents: StoredLatents,
     *,
     concepts: Concepts,
     held_out: Bool[np.ndarray, " n_rows"],
     sizes: Sequence[int],
-) -> list[list[Chosen]]:
+) -> list[list[Weighted]]:
     """For each number of features the choice of each concept."""
     products = _of_latents(latents, concepts=concepts, held_out=held_out)
     return _by_size([pursue(one, sizes=sizes) for one in products])
@@ -51,12 +44,12 @@ def among_latents(
 
 def among_directions(
     directions: Directions, *, moments: Moments, sizes: Sequence[int]
-) -> list[list[Chosen]]:
+) -> list[list[Weighted]]:
     """The same for dense directions; moments are those of the same concepts."""
     return _by_size([pursue(one, sizes=sizes) for one in _of_directions(directions, moments)])
 
 
-def _by_size(found: Sequence[list[Chosen]]) -> list[list[Chosen]]:
+def _by_size(found: Sequence[list[Weighted]]) -> list[list[Weighted]]:
     return [list(own) for own in zip(*found, strict=True)]
 
 
@@ -69,15 +62,16 @@ def _of_directions(directions: Directions, moments: Moments) -> Iterator[Product
 
 
 def _of_latents(
-    latents: Latents, *, concepts: Concepts, held_out: Bool[np.ndarray, " n_rows"]
+    latents: StoredLatents, *, concepts: Concepts, held_out: Bool[np.ndarray, " n_rows"]
 ) -> Iterator[Products]:
     stored, n_train = latents.stored, int((~held_out).sum())
+    n_latents = stored.manifest.n_latents
     train = np.asarray(stored.latent_values) * ~held_out[stored.latent_rows]
     entries = train, stored.latent_rows, stored.latent_starts
-    values = sparse.csc_array(entries, shape=(stored.manifest.n_rows, latents.n))
-    of = np.repeat(np.arange(latents.n), stored.n_on)
-    totals = np.bincount(of, train, minlength=latents.n)
-    variances = np.bincount(of, train**2, minlength=latents.n) - totals**2 / n_train
+    values = sparse.csc_array(entries, shape=(stored.manifest.n_rows, n_latents))
+    of = np.repeat(np.arange(n_latents), stored.n_on)
+    totals = np.bincount(of, train, minlength=n_latents)
+    variances = np.bincount(of, train**2, minlength=n_latents) - totals**2 / n_train
     sizes, by_row = sizes_among(concepts, ~held_out), values.tocsr()
     for start in range(0, len(sizes), CONCEPTS_AT_ONCE):
         own = sizes[start : start + CONCEPTS_AT_ONCE]
@@ -100,7 +94,7 @@ def _candidates(
     return alive[np.argsort(-likeness, kind="stable")[:N_CANDIDATES]]
 
 
-def pursue(products: Products, *, sizes: Sequence[int]) -> list[Chosen]:
+def pursue(products: Products, *, sizes: Sequence[int]) -> list[Weighted]:
     """The choice of each number of features, ascending; each holds the one before."""
     gram, wanted = products.gram, products.with_concept
     gram = gram + RIDGE * np.diag(np.diag(gram))
@@ -114,5 +108,5 @@ def pursue(products: Products, *, sizes: Sequence[int]) -> list[Chosen]:
             places.append(int(np.argmax(left)))
             weights = np.linalg.solve(gram[np.ix_(places, places)], wanted[places])
         if n in sizes:
-            made.append(Chosen(products.candidates[places], weights))
+            made.append(Weighted(products.candidates[places], weights))
     return made

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from sae_jax.analysis import (
     combinations,
@@ -18,18 +18,18 @@ from sae_jax.analysis import (
 from sae_jax.analysis.classes import Classes
 from sae_jax.analysis.codes import StoredCodes
 from sae_jax.analysis.concepts import Concepts, held_out_mask, together
-from sae_jax.analysis.coverage import Fitted
 from sae_jax.analysis.directions import Moments
 from sae_jax.analysis.intervals import mean_with_interval
 from sae_jax.analysis.probes import Probe
-from sae_jax.analysis.robustness import CORRUPTIONS, Curves
+from sae_jax.analysis.robustness import CORRUPTIONS, Curves, Single
+from sae_jax.analysis.scorers import Weighted
 from sae_jax.data.shards import ShardReader
 from sae_jax.notebook import Sae
 from sae_jax.train.statistics import spread_positions
 
 N_QUERIES = 1_000  # held-out rows whose neighbours are looked for
 PROGRESSIVE_ROWS = 2_048  # held-out ones that other k are measured on
-FEATURES = (4, 16)  # together for a concept, besides the best single one
+FEATURES = (1, 4, 16)  # that together stand for a concept
 
 
 class Subject(NamedTuple):
@@ -66,7 +66,7 @@ def measure(subject: Subject, *, say: Callable[[str], None]) -> dict[str, Any]:
     if classes:
         say(f"probes on {classes.field}")
         made["probes"], fitted = _probes(subject, moments, classes=classes)
-    chosen: dict[str, Fitted] = {}
+    chosen: dict[str, Single] = {}
     if targets.ids:
         f1, chosen = _features(subject, moments, targets=targets, say=say)
         n = len(subject.concepts.ids)
@@ -217,53 +217,40 @@ def _dense(subject: Subject, moments: Moments) -> dict[str, Float[np.ndarray, "n
 
 def _features(
     subject: Subject, moments: Moments, *, targets: Concepts, say: Callable[[str], None]
-) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Fitted]]:
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Single]]:
     """Held-out F1 of each target by kind and number of features; the single ones chosen."""
     held_out = held_out_mask(subject.reader)
     scores = scorers.scores_in(subject.reader)
-    kinds: dict[str, scorers.Scorers] = {
-        "latents": scorers.Latents(subject.stored),
-        "untrained": scorers.Latents(subject.untrained_codes),
-    } | {
-        name: scorers.Directions(scores, own) for name, own in _dense(subject, moments).items()
-    }
     f1: dict[str, dict[str, np.ndarray]] = {}
     singles = {}
-    for name, kind in kinds.items():
+
+    def judge(name: str, kind: scorers.Features, found: list[list[Weighted]]) -> None:
+        f1[name] = {}
+        for number, wanted in zip(FEATURES, found, strict=True):
+            judged = coverage.judge(kind.summed(wanted), concepts=targets, held_out=held_out)
+            f1[name][str(number)] = judged.f1
+            if number == 1:
+                singles[name] = Single(wanted, judged.threshold)
+
+    for name, stored in (("latents", subject.stored), ("untrained", subject.untrained_codes)):
         say(f"{len(targets.ids):,} concepts and classes by {name}")
-        fitted = coverage.fit(kind, concepts=targets, held_out=held_out)
-        singles[name] = fitted
-        f1[name] = {
-            "1": coverage.score(kind, fitted, concepts=targets, held_out=held_out)
-        } | _together(kind, moments, targets=targets, held_out=held_out)
+        latents = scorers.StoredLatents(stored)
+        judge(
+            name,
+            latents,
+            combinations.among_latents(
+                latents, concepts=targets, held_out=held_out, sizes=FEATURES
+            ),
+        )
+    for name, own in _dense(subject, moments).items():
+        say(f"{len(targets.ids):,} concepts and classes by {name}")
+        dense = scorers.Directions(scores, own)
+        found = combinations.among_directions(dense, moments=moments, sizes=FEATURES)
+        judge(name, dense, found)
     say("the same by a direction fitted to each")
-    own = scorers.along(scores, directions.supervised(moments))
-    f1["supervised"] = {"all": coverage.score_own(own, concepts=targets, held_out=held_out)}
-    return f1, singles
-
-
-def _together(
-    kind: scorers.Scorers,
-    moments: Moments,
-    *,
-    targets: Concepts,
-    held_out: Bool[np.ndarray, " n_rows"],
-) -> dict[str, np.ndarray]:
-    if isinstance(kind, scorers.Latents):
-        found = combinations.among_latents(
-            kind, concepts=targets, held_out=held_out, sizes=FEATURES
-        )
-    else:
-        assert isinstance(kind, scorers.Directions), "there are two kinds"
-        found = combinations.among_directions(kind, moments=moments, sizes=FEATURES)
-    return {
-        str(number): coverage.score_own(
-            kind.summed([one.members for one in own], [one.weights for one in own]),
-            concepts=targets,
-            held_out=held_out,
-        )
-        for number, own in zip(FEATURES, found, strict=True)
-    }
+    fitted = scorers.along(scores, directions.supervised(moments))
+    judged = coverage.judge(fitted, concepts=targets, held_out=held_out)
+    return f1 | {"supervised": {"all": judged.f1}}, singles
 
 
 def _robustness(
@@ -271,7 +258,7 @@ def _robustness(
     moments: Moments,
     *,
     fitted: Mapping[str, Probe],
-    chosen: Mapping[str, Fitted],
+    chosen: Mapping[str, Single],
 ) -> dict[str, Any]:
     curves = Curves(subject.sae, subject.reader, mean=moments.mean, seed=subject.seed)
     made: dict[str, Any] = {
@@ -285,7 +272,7 @@ def _robustness(
     n = len(subject.concepts.ids)
     if n:
         own = {
-            name: Fitted(*(of[:n] for of in one))
+            name: Single(one.feature[:n], one.threshold[:n])
             for name, one in chosen.items()
             if name != "untrained"
         }

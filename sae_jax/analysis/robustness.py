@@ -11,10 +11,15 @@ from jaxtyping import Bool, Float, Int
 
 from sae_jax.analysis import coverage, retrieval
 from sae_jax.analysis.concepts import Concepts
-from sae_jax.analysis.coverage import Fitted
 from sae_jax.analysis.intervals import Interval, mean_with_interval, ratio_with_interval
 from sae_jax.analysis.probes import Probe
-from sae_jax.analysis.scorers import CodesOf, Directions, Scorers, scores_of_rows
+from sae_jax.analysis.scorers import (
+    Directions,
+    Features,
+    LatentsOf,
+    Weighted,
+    scores_of_rows,
+)
 from sae_jax.data.shards import ShardReader
 from sae_jax.model.sparse import Codes
 from sae_jax.notebook import Sae
@@ -53,6 +58,13 @@ class Rows(NamedTuple):
     corruption: Corruption
     x: Float[np.ndarray, "rows d_in"]
     codes: Codes
+
+
+class Single(NamedTuple):
+    """Of each concept the best single feature and its threshold, from clean training rows."""
+
+    feature: list[Weighted]
+    threshold: Float[np.ndarray, " n_concepts"]
 
 
 class Curves:
@@ -148,24 +160,29 @@ class Curves:
 
     def concepts(
         self,
-        fitted: Mapping[str, Fitted],
+        chosen: Mapping[str, Single],
         *,
         directions: Mapping[str, Float[np.ndarray, "n d_in"]],
         concepts: Concepts,
     ) -> dict[str, list[Interval]]:
-        """The F1 of the single features that were chosen on clean training rows."""
-        chosen = self._mask()
-        made: dict[str, list[Interval]] = {name: [] for name in fitted}
+        """The F1 of these features; by "latents" and by name of the directions."""
+        mask = self._mask()
+        made: dict[str, list[Interval]] = {name: [] for name in chosen}
         for rows in self.rows:
-            kinds: dict[str, Scorers] = {
+            kinds: dict[str, Features] = {
                 name: Directions(scores_of_rows(rows.x, self.row_ids), own)
                 for name, own in directions.items()
             }
-            kinds["latents"] = CodesOf(
+            kinds["latents"] = LatentsOf(
                 rows.codes, n_latents=self.sae.n_latents, row_ids=self.row_ids
             )
-            for name, own in fitted.items():
-                f1 = coverage.score(kinds[name], own, concepts=concepts, held_out=chosen)
+            for name, own in chosen.items():
+                f1 = coverage.judge(
+                    kinds[name].summed(own.feature),
+                    concepts=concepts,
+                    held_out=mask,
+                    threshold=own.threshold,
+                ).f1
                 made[name].append(coverage.summarise(f1, seed=self.seed).f1)
         return made
 

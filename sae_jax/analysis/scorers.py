@@ -1,4 +1,4 @@
-"""What can say yes to a row: a latent, a direction, or a weighted sum of a few of either.
+"""What can say yes to a row: a weighted sum of a few latents, or of a few dense directions.
 
 A scorer gives rows numbers; with a threshold it says yes to those from there on.
 """
@@ -15,7 +15,6 @@ from sae_jax.data.shards import ShardReader
 from sae_jax.model.sparse import Codes
 
 SCORE_BYTES = 64 * 2**20  # of all rows in some directions, in memory at a time
-ENDS = (1, -1)  # of a dense direction: it can say yes to its highest or to its lowest rows
 
 
 class Scored(NamedTuple):
@@ -24,10 +23,12 @@ class Scored(NamedTuple):
     rows: Int[np.ndarray, " n"]
     scores: Float[np.ndarray, " n"]
 
-    def ranked(self) -> "Scored":
-        """From the highest score down; of equals the earlier row first."""
-        order = np.argsort(-self.scores, kind="stable")
-        return Scored(self.rows[order], self.scores[order])
+
+class Weighted(NamedTuple):
+    """Some features of one kind and their weights: a scorer."""
+
+    features: Int[np.ndarray, " n"]
+    weights: Float[np.ndarray, " n"]
 
 
 class Scores(NamedTuple):
@@ -37,58 +38,46 @@ class Scores(NamedTuple):
     of: Callable[[np.ndarray], np.ndarray]
 
 
-class Scorers:
-    """Some scorers of one kind, by number."""
+class Features:
+    """Features of one kind, by number, on some rows."""
 
-    n: int
-
-    def scored(self, chosen: Sequence[int] | np.ndarray) -> Iterator[Scored]:
-        """Of these, in any order of rows."""
-        raise NotImplementedError
-
-    def ranked(self) -> Iterator[Scored]:
-        """Of all, each from the highest score down."""
-        return (one.ranked() for one in self.scored(range(self.n)))
-
-    def summed(
-        self, chosen: Sequence[np.ndarray], weights: Sequence[np.ndarray]
-    ) -> Iterator[Scored]:
-        """For each set of members of the kind their sum by these weights."""
+    def summed(self, wanted: Sequence[Weighted]) -> Iterator[Scored]:
+        """What each of these scorers gives the rows."""
         raise NotImplementedError
 
 
-class Latents(Scorers):
-    """A latent says yes only where it is on."""
+class Latents(Features):
+    """A sum of latents says yes only where one of them is on."""
+
+    def summed(self, wanted: Sequence[Weighted]) -> Iterator[Scored]:
+        for own in wanted:
+            parts = [self.scored(int(latent)) for latent in own.features]
+            rows = np.concatenate([part.rows for part in parts])
+            scores = [
+                part.scores * weight for part, weight in zip(parts, own.weights, strict=True)
+            ]
+            met, place = np.unique(rows, return_inverse=True)
+            yield Scored(met, np.bincount(place, np.concatenate(scores), minlength=len(met)))
+
+    def scored(self, latent: int) -> Scored:
+        """The rows on which it is on, and its values there."""
+        raise NotImplementedError
+
+
+class StoredLatents(Latents):
+    """On all rows of a corpus."""
 
     def __init__(self, stored: StoredCodes) -> None:
         self.stored = stored
-        self.n = stored.manifest.n_latents
 
-    def scored(self, chosen: Sequence[int] | np.ndarray) -> Iterator[Scored]:
-        for latent in chosen:
-            yield Scored(
-                np.asarray(self.stored.rows_of(int(latent))),
-                np.asarray(self.stored.values_of(int(latent))),
-            )
-
-    def ranked(self) -> Iterator[Scored]:
-        return self.scored(range(self.n))  # they are stored so
-
-    def summed(
-        self, chosen: Sequence[np.ndarray], weights: Sequence[np.ndarray]
-    ) -> Iterator[Scored]:
-        for latents, own in zip(chosen, weights, strict=True):
-            parts = list(self.scored(latents))
-            rows = np.concatenate([part.rows for part in parts])
-            scores = np.concatenate(
-                [part.scores * weight for part, weight in zip(parts, own, strict=True)]
-            )
-            met, place = np.unique(rows, return_inverse=True)
-            yield Scored(met, np.bincount(place, scores, minlength=len(met)))
+    def scored(self, latent: int) -> Scored:
+        return Scored(
+            np.asarray(self.stored.rows_of(latent)), np.asarray(self.stored.values_of(latent))
+        )
 
 
-class CodesOf(Scorers):
-    """Latents by the codes of rows in memory that stand for these of the corpus."""
+class LatentsOf(Latents):
+    """On rows in memory, by their codes; they stand for these rows of the corpus."""
 
     def __init__(
         self, codes: Codes, *, n_latents: int, row_ids: Int[np.ndarray, " rows"]
@@ -99,39 +88,26 @@ class CodesOf(Scorers):
         shape = len(values), n_latents
         by_row = sparse.csr_array((values.ravel(), indices.ravel(), starts), shape=shape)
         by_row.eliminate_zeros()
-        self.by_latent, self.row_ids, self.n = by_row.tocsc(), row_ids, n_latents
+        self.by_latent, self.row_ids = by_row.tocsc(), row_ids
 
-    def scored(self, chosen: Sequence[int] | np.ndarray) -> Iterator[Scored]:
-        starts = self.by_latent.indptr
-        for latent in chosen:
-            span = slice(int(starts[latent]), int(starts[latent + 1]))
-            yield Scored(self.row_ids[self.by_latent.indices[span]], self.by_latent.data[span])
+    def scored(self, latent: int) -> Scored:
+        span = slice(*self.by_latent.indptr[[latent, latent + 1]].tolist())
+        return Scored(self.row_ids[self.by_latent.indices[span]], self.by_latent.data[span])
 
 
-class Directions(Scorers):
-    """A dense direction has two ends: number 2 i is the upper one of i, 2 i + 1 the lower."""
+class Directions(Features):
+    """Dense directions give every row a score."""
 
     def __init__(self, scores: Scores, directions: Float[np.ndarray, "n d_in"]) -> None:
         self.scores, self.directions = scores, directions
-        self.n = len(ENDS) * len(directions)
 
-    def scored(self, chosen: Sequence[int] | np.ndarray) -> Iterator[Scored]:
-        ends = np.array([ENDS[int(one) % len(ENDS)] for one in chosen])
-        wanted = self.directions[np.asarray(chosen, int) // len(ENDS)] * ends[:, None]
-        return along(self.scores, wanted.astype(np.float32))
-
-    def summed(
-        self, chosen: Sequence[np.ndarray], weights: Sequence[np.ndarray]
-    ) -> Iterator[Scored]:
-        """Members are directions here, not their ends: a weight may be negative."""
-        sums = [
-            own @ self.directions[members] for members, own in zip(chosen, weights, strict=True)
-        ]
+    def summed(self, wanted: Sequence[Weighted]) -> Iterator[Scored]:
+        sums = [own.weights @ self.directions[own.features] for own in wanted]
         return along(self.scores, np.array(sums, np.float32))
 
 
 def along(scores: Scores, directions: Float[np.ndarray, "n d_in"]) -> Iterator[Scored]:
-    """The upper ends of these, a bounded number at a time."""
+    """Each of these directions is a scorer; a bounded number of them at a time."""
     at_once = max(1, SCORE_BYTES // (4 * max(len(scores.rows), 1)))
     for start in range(0, len(directions), at_once):
         found = scores.of(directions[start : start + at_once])

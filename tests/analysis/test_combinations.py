@@ -43,7 +43,7 @@ def pursuit(x, y, *, n):
 @pytest.mark.parametrize("seed", range(4))
 def test_latents_are_chosen_as_on_the_matrix(seed):
     values, found, held_out = case(seed)
-    latents = scorers.Latents(stored_of(values))
+    latents = scorers.StoredLatents(stored_of(values))
     by_size = combinations.among_latents(
         latents, concepts=found, held_out=held_out, sizes=SIZES
     )
@@ -51,25 +51,22 @@ def test_latents_are_chosen_as_on_the_matrix(seed):
         for concept, own in enumerate(chosen):
             y = found.members.toarray()[~held_out, concept].astype(float)
             members, weights = pursuit(values[~held_out].astype(float), y, n=n)
-            assert own.members.tolist() == members
+            assert own.features.tolist() == members
             # The ridge is 1e-4 of a variance.
             np.testing.assert_allclose(own.weights, weights, rtol=2e-3, atol=2e-4)
 
 
 def test_two_latents_that_make_up_a_concept_are_found_and_say_it_all():
     values, found, held_out = case(0)
-    latents = scorers.Latents(stored_of(values))
+    latents = scorers.StoredLatents(stored_of(values))
     (one, two) = combinations.among_latents(
         latents, concepts=found, held_out=held_out, sizes=(1, 2)
     )
-    assert set(two[0].members.tolist()) == {2, 7}
+    assert set(two[0].features.tolist()) == {2, 7}
     f1 = {
-        n: coverage.score_own(
-            latents.summed([own[0].members], [own[0].weights]),
-            concepts=found, held_out=held_out,
-        )[0]
+        n: coverage.judge(latents.summed(own), concepts=found, held_out=held_out).f1[0]
         for n, own in ((1, one), (2, two))
-    }  # fmt: skip
+    }
     assert f1[1] < 0.9 < f1[2] == 1.0
 
 
@@ -85,9 +82,9 @@ def test_directions_are_chosen_as_on_the_projections(tmp_path):
     for concept, chosen in enumerate(three):
         y = found.members.toarray()[~held_out, concept].astype(float)
         members, weights = pursuit(projected[~held_out], y, n=3)
-        assert chosen.members.tolist() == members
+        assert chosen.features.tolist() == members
         np.testing.assert_allclose(chosen.weights, weights, rtol=2e-3, atol=2e-4)
-        (summed,) = kind.summed([chosen.members], [chosen.weights])
+        (summed,) = kind.summed([chosen])
         expected = projected[:, members] @ chosen.weights
         np.testing.assert_allclose(summed.scores, expected, rtol=1e-4, atol=1e-5)
 
@@ -95,8 +92,8 @@ def test_directions_are_chosen_as_on_the_projections(tmp_path):
 def test_more_features_than_there_are_take_all_that_vary():
     values, found, held_out = case(2, n_features=3)
     values[:, 1] = 0
-    latents = scorers.Latents(stored_of(values))
+    latents = scorers.StoredLatents(stored_of(values))
     (all_of_them,) = combinations.among_latents(
         latents, concepts=found, held_out=held_out, sizes=(5,)
     )
-    assert all(set(own.members.tolist()) <= {0, 2} for own in all_of_them)
+    assert all(set(own.features.tolist()) <= {0, 2} for own in all_of_them)

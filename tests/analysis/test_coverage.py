@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from planted_codes import stored_of
 
 from sae_jax.analysis import concepts, coverage, directions, scorers
 from sae_jax.data.shards import open_shards
@@ -68,66 +67,38 @@ def f1_of(yes, truth):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_best_direction_and_threshold_are_those_of_a_loop(seed):
-    found, scores, held_out = random_case(seed)
-    truth = found.members.toarray().astype(bool).T
-    latents = scorers.Latents(stored_of(scores.T))
-    fitted = coverage.fit(latents, concepts=found, held_out=held_out)
-    f1 = coverage.score(latents, fitted, concepts=found, held_out=held_out)
-    for concept, belongs in enumerate(truth):
-        tried = [
-            (f1_of((own >= cut)[~held_out], belongs[~held_out]), place, cut)
-            for place, own in enumerate(scores)
-            for cut in own[(own > 0) & ~held_out]
-        ]
-        best, _, _ = max(tried)
-        assert fitted.f1[concept] == pytest.approx(best)
-        yes = scores[fitted.scorer[concept]] >= fitted.threshold[concept]
-        assert f1_of(yes[~held_out], belongs[~held_out]) == pytest.approx(best)
-        assert f1[concept] == pytest.approx(f1_of(yes[held_out], belongs[held_out]))
-
-
-def test_a_latent_that_is_the_concept_is_found_with_f1_1():
-    found, scores, held_out = random_case(0)
-    belongs = found.members[:, [2]].toarray().ravel() > 0
-    scores[3] = belongs * (1 + np.arange(len(belongs)) / 1e3)
-    latents = scorers.Latents(stored_of(scores.T))
-    fitted = coverage.fit(latents, concepts=found, held_out=held_out)
-    assert (fitted.scorer[2], fitted.f1[2]) == (3, 1.0)
-    f1 = coverage.score(latents, fitted, concepts=found, held_out=held_out)
-    assert f1[2] == 1.0
-
-
-def test_dense_directions_have_two_ends(tmp_path):
-    rng, (found, _, held_out) = np.random.default_rng(1), random_case(1)
-    x = rng.normal(size=(200, 6)).astype(np.float32)
-    belongs = found.members[:, [0]].toarray().ravel() > 0
-    x[:, 2] -= 3 * belongs
-    np.save(tmp_path / "x.npy", x)
-    scores = scorers.scores_in(open_shards(tmp_path))
-    kind = scorers.Directions(scores, np.eye(6, dtype=np.float32))
-    ends = list(kind.ranked())
-    assert len(ends) == kind.n == 12
-    np.testing.assert_array_equal(ends[5].rows, np.argsort(x[:, 2]))
-    np.testing.assert_array_equal(ends[5].scores, -np.sort(x[:, 2]))
-    fitted = coverage.fit(kind, concepts=found, held_out=held_out)
-    assert fitted.scorer[0] == 2 * 2 + 1  # the lower end of coordinate 2
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_concepts_own_scorer_gets_the_threshold_that_a_loop_finds(seed):
+def test_a_concepts_scorer_gets_the_threshold_and_the_f1_that_a_loop_finds(seed):
     found, scores, held_out = random_case(seed)
     scores = np.round(scores, 1)  # ties, that no threshold can part
     own = [scorers.Scored(np.arange(200), column) for column in scores[: len(found.ids)]]
-    f1 = coverage.score_own(iter(own), concepts=found, held_out=held_out)
+    judged = coverage.judge(iter(own), concepts=found, held_out=held_out)
     truth = found.members.toarray().astype(bool).T
     for concept, belongs in enumerate(truth):
         column = scores[concept]
         cuts = np.unique(column[~held_out])[::-1]
         tried = [f1_of((column >= cut)[~held_out], belongs[~held_out]) for cut in cuts]
-        best = cuts[np.flatnonzero(np.isclose(tried, max(tried)))]
-        possible = [f1_of((column >= cut)[held_out], belongs[held_out]) for cut in best]
-        assert f1[concept] == pytest.approx(possible[0])
+        best = cuts[np.flatnonzero(np.isclose(tried, max(tried)))[0]]
+        assert judged.threshold[concept] == best
+        expected = f1_of((column >= best)[held_out], belongs[held_out])
+        assert judged.f1[concept] == pytest.approx(expected)
+    given = np.full(len(truth), 0.35)
+    fixed = coverage.judge(iter(own), concepts=found, held_out=held_out, threshold=given)
+    for concept, belongs in enumerate(truth):
+        expected = f1_of((scores[concept] >= 0.35)[held_out], belongs[held_out])
+        assert fixed.f1[concept] == pytest.approx(expected)
+
+
+def test_a_scorer_never_says_yes_to_rows_that_it_does_not_have():
+    found, _, held_out = random_case(0)
+    belongs = found.members[:, [0]].toarray().ravel() > 0
+    rows = np.flatnonzero(belongs & (np.arange(200) % 2 == 0))
+    one = scorers.Scored(rows, np.ones(len(rows)))
+    nothing = scorers.Scored(np.zeros(0, int), np.zeros(0))
+    judged = coverage.judge(iter([one, nothing]), concepts=found, held_out=held_out)
+    said = np.zeros(200, bool)
+    said[rows] = True
+    assert judged.f1[0] == pytest.approx(f1_of(said[held_out], belongs[held_out]))
+    assert (judged.f1[1], judged.threshold[1]) == (0, np.inf)
 
 
 def test_supervised_directions_find_what_is_planted(tmp_path):
@@ -140,7 +111,7 @@ def test_supervised_directions_find_what_is_planted(tmp_path):
     own = directions.supervised(moments)
     assert np.abs(own[0]).argmax() == 2
     along = scorers.along(scorers.scores_in(reader), own)
-    f1 = coverage.score_own(along, concepts=found, held_out=held_out)
+    f1 = coverage.judge(along, concepts=found, held_out=held_out).f1
     assert f1[0] > 0.9
     assert f1[0] == np.nanmax(f1)
 

@@ -5,7 +5,8 @@ import pytest
 from tiny import config, planted_rows
 
 from sae_jax.analysis import classes, concepts, coverage, probes, retrieval, robustness, scorers
-from sae_jax.analysis.robustness import CORRUPTIONS, Corruption
+from sae_jax.analysis.robustness import CORRUPTIONS, Corruption, Single
+from sae_jax.analysis.scorers import Weighted
 from sae_jax.data.shards import open_shards
 from sae_jax.notebook import load
 from sae_jax.train import loop
@@ -103,22 +104,27 @@ def test_probes_and_features_that_were_fitted_clean_are_scored_corrupted(curves)
     assert values[4] < values[0] - 0.1
     targets = known.as_concepts()
     held_out = concepts.held_out_mask(reader)
-    codes = scorers.CodesOf(sae.encode(x), n_latents=64, row_ids=np.arange(2_000))
-    fitted = coverage.fit(codes, concepts=targets, held_out=held_out)
-    directions = {"coordinates": np.eye(16, dtype=np.float32)}
-    dense = scorers.Directions(scorers.scores_in(reader), directions["coordinates"])
-    dense_fitted = coverage.fit(dense, concepts=targets, held_out=held_out)
+    one = Weighted(np.array([0]), np.array([1.0]))
+    side = [one._replace(weights=np.array([-1.0])), one]  # of coordinate 0: low, high
+    latents = [Weighted(np.array([i]), np.array([1.0])) for i in (3, 5)]
+    kinds = {
+        "coordinates": (scorers.Directions(scorers.scores_in(reader), np.eye(16)), side),
+        "latents": (
+            scorers.LatentsOf(sae.encode(x), n_latents=64, row_ids=np.arange(2_000)),
+            latents,
+        ),
+    }
+    judged = {
+        name: coverage.judge(kind.summed(own), concepts=targets, held_out=held_out)
+        for name, (kind, own) in kinds.items()
+    }
     found = curves.concepts(
-        {"latents": fitted, "coordinates": dense_fitted},
-        directions=directions,
+        {name: Single(kinds[name][1], one.threshold) for name, one in judged.items()},
+        directions={"coordinates": np.eye(16)},
         concepts=targets,
     )
     assert len(curves.row_ids) == held_out.sum()  # all of them, so that clean is the same
-    for name, kind, own in (
-        ("latents", codes, fitted),
-        ("coordinates", dense, dense_fitted),
-    ):
-        f1 = coverage.score(kind, own, concepts=targets, held_out=held_out)
-        assert found[name][0].value == pytest.approx(f1.mean())
+    for name, own in judged.items():
+        assert found[name][0].value == pytest.approx(own.f1.mean())
     assert found["coordinates"][0].value == pytest.approx(1, abs=0.05)
     assert found["coordinates"][4].value < found["coordinates"][0].value
