@@ -38,6 +38,7 @@ def test_a_label_may_lack_the_rest(why):
         (json.dumps(LABEL)[:20], "no JSON object with a label"),
         ('{"name": "x"}', "no JSON object with a label"),
         ('{"label": 3}', "its label is not a text"),
+        ('{"label": "…", "why": "…"}', "its label has 0 words"),
         ('{"label": " . "}', "its label has 0 words"),
         (json.dumps({"label": "word " * 13}), "its label has 13 words; expected 2 to 8"),
         ("[" * 5_000, "no JSON object with a label"),
@@ -94,8 +95,9 @@ def test_texts_are_shown_on_one_line_each_with_their_strength_and_cut_where_long
     assert "\n[10.0] first line {x}\n[8.2] second\n\nWeaker" in message["content"]
     assert "from strong to weak:\n(none)\n" in message["content"]
     assert f"\n[0.0] {'y' * 1_998} …\n" in message["content"]
-    assert '{"label": "2 to 8 words"' in message["content"]
+    form = '{"label": "…", "why": "…", "confidence": …}'
+    assert message["content"].endswith(form)
     (message,) = prompts.ask_for_confidences("horses", ["a  b", "c"])
     assert "It is on for: horses\n" in message["content"]
     assert "\n[1] a b\n[2] c\n" in message["content"]
-    assert '{"1": 0 to 10, …, "2": 0 to 10}' in message["content"]
+    assert '"1": …, "2": …, and so on to "2": …}' in message["content"]
