@@ -46,6 +46,9 @@ class Server(http.server.ThreadingHTTPServer):
         self.prompts: list[str] = []
         self.headers: list[dict[str, str]] = []
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was killed is no news."""
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/v1"

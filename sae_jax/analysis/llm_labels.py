@@ -16,7 +16,7 @@ from sae_jax.analysis.answers import Answers
 from sae_jax.analysis.chat import Answer, CallFailed, Request
 from sae_jax.analysis.llm_rows import Rows
 from sae_jax.analysis.llm_scores import Scores, score
-from sae_jax.analysis.prompts import Named, Unparsable
+from sae_jax.analysis.prompts import Unparsable
 from sae_jax.analysis.threads import in_threads
 from sae_jax.data.progress import Progress
 from sae_jax.embed.openai import CHARACTERS_PER_TOKEN
@@ -49,10 +49,18 @@ class Asked(NamedTuple):
         )
         return Request(self.model, prompts.ask_for_label(shown), self.parameters)
 
-    def to_judge(self, rows: Rows, texts: Mapping[int, str], *, label: str) -> list[Request]:
+    def to_judge(
+        self, rows: Rows, texts: Mapping[int, str], *, label: str
+    ) -> list[tuple[Request, int]]:
+        """The calls, and of how many texts each is."""
         own = [texts[row] for row in rows.judged.tolist()]
         return [
-            Request(self.judge_model, prompts.ask_for_confidences(label, part), self.parameters)
+            (
+                Request(
+                    self.judge_model, prompts.ask_for_confidences(label, part), self.parameters
+                ),
+                len(part),
+            )
             for part in _parts(own)
         ]
 
@@ -88,7 +96,11 @@ class Refused(Exception):
 
 
 class NotKept(Exception):
-    """An answer that was not given before."""
+    """The answer to this request was not given before."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__()
+        self.request = request
 
 
 def _shown(
@@ -145,11 +157,8 @@ def label_one(rows: Rows, *, texts: Mapping[int, str], asked: Asked, ask: Ask) -
     try:
         named = _converse(asked.to_label(rows, texts), ask=ask, read=prompts.read_label)
         made = made._replace(text=named.label, why=named.why, confidence=named.confidence)
-        for request, part in zip(
-            asked.to_judge(rows, texts, label=named.label), _parts(rows.kinds), strict=True
-        ):
-            read = functools.partial(prompts.read_confidences, n=len(part))
-            confidences += _converse(request, ask=ask, read=read)
+        for request, n in asked.to_judge(rows, texts, label=named.label):
+            confidences += _converse(request, ask=ask, read=_confidences_of(n))
     except CallFailed as error:
         return made._replace(state="failed", reason=str(error))
     except Refused as error:
@@ -162,6 +171,10 @@ def label_one(rows: Rows, *, texts: Mapping[int, str], asked: Asked, ask: Ask) -
         scores=score(np.array(confidences, float), rows.on, rng=rng),
         judged=Judged(rows.judged.tolist(), rows.kinds, confidences),
     )
+
+
+def _confidences_of(n: int) -> Callable[[str], list[float]]:
+    return functools.partial(prompts.read_confidences, n=n)
 
 
 def _converse(request: Request, *, ask: Ask, read: Callable[[str], Read]) -> Read:
@@ -218,25 +231,28 @@ def plan(
         nonlocal n_kept
         answer = answers.get(request)
         if answer is None:
-            raise NotKept
+            raise NotKept(request)
         n_kept += 1
         return answer
 
     for rows in chosen:
-        named = Named("eight words that say what a latent means", "", None)
-        request = asked.to_label(rows, texts)
+        label = "eight words that say what a latent means"
         try:
-            named = _converse(request, ask=kept, read=prompts.read_label)
-        except NotKept:
-            left.append(request)
+            label = _converse(
+                asked.to_label(rows, texts), ask=kept, read=prompts.read_label
+            ).label
+        except NotKept as error:
+            left.append(error.request)
             tokens_out += TOKENS_PER_LABEL
         except (Unparsable, Refused):
             continue
-        for request in asked.to_judge(rows, texts, label=named.label):
+        for request, n in asked.to_judge(rows, texts, label=label):
             try:
-                kept(request)
-            except NotKept:
-                left.append(request)
-                tokens_out += TOKENS_PER_CONFIDENCE * min(TEXTS_PER_CALL, len(rows.judged))
+                _converse(request, ask=kept, read=_confidences_of(n))
+            except NotKept as error:
+                left.append(error.request)
+                tokens_out += TOKENS_PER_CONFIDENCE * n
+            except (Unparsable, Refused):
+                break
     tokens_in = sum(request.n_characters for request in left) / CHARACTERS_PER_TOKEN
     return Plan(len(chosen), len(left), n_kept, tokens_in, tokens_out)

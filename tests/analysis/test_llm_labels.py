@@ -253,6 +253,24 @@ def test_the_plan_counts_what_is_left_and_its_tokens(corpus, tmp_path):
     assert "$" not in before.describe()
 
 
+@pytest.mark.parametrize("model", ["model-a", "model-b"])
+def test_the_plan_counts_answers_that_were_answered_back(corpus, tmp_path, model):
+    texts, stored = corpus
+    chosen = rows_of(stored, range(3))
+
+    def ask(request):
+        if request.model == model and len(request.messages) == 1:
+            return Answer("Well …", "stop", "", 1, 1, 0.0)
+        return truthful(request)
+
+    with contextlib.closing(Answers(tmp_path / "answers.sqlite")) as answers:
+        chat = KeptChat(Standing(ask), answers)
+        label(chosen, texts, ask=chat.complete)
+        found = llm_labels.plan(chosen, texts=texts, asked=ASKED, answers=answers)
+    assert (found.n_calls, found.n_kept) == (0, chat.n_asked)
+    assert chat.n_asked == {"model-a": 4, "model-b": 5}[model] * 3
+
+
 class Standing:
     """A function in the place of a language model."""
 
