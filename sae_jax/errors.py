@@ -25,6 +25,10 @@ class EncoderError(SaeJaxError):
     """Texts could not be turned into embeddings."""
 
 
+class EndpointError(SaeJaxError):
+    """A language model cannot be asked: the address, the key or the account is wrong."""
+
+
 class CheckpointError(SaeJaxError):
     """A checkpoint is missing, damaged, or belongs to another run."""
 

@@ -10,7 +10,7 @@ LAYERS = (
     "errors", "config", "data", "embed", "model", "train", "notebook", "analysis", "sweep",
     "cli",
 )  # fmt: skip
-HEAVY = ("tensorflow", "tensorflow_datasets", "pyarrow", "tokenizers", "httpx")
+HEAVY = ("tensorflow", "tensorflow_datasets", "pyarrow", "tokenizers", "httpx", "openai")
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

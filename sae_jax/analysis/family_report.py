@@ -69,16 +69,17 @@ def _agreement(
 
 
 def read_labels(folder: pathlib.Path, *, run_fingerprint: str) -> dict[int, str]:
-    """The labels of latents, where `sae-jax label` has made them, of these weights."""
-    path = folder / "labels.jsonl"
-    if not path.exists():
-        return {}
-    labels = map(json.loads, path.read_text().splitlines())
-    return {
-        label["latent"]: label["text"]
-        for label in labels
-        if label["text"] and label["run_fingerprint"] == run_fingerprint
-    }
+    """The labels of latents that `sae-jax label` has made, of these weights.
+
+    Those of a language model are preferred to keywords.
+    """
+    names = {}
+    for file in ("labels.jsonl", "llm-labels.jsonl"):
+        path = folder / file
+        for label in map(json.loads, path.read_text().splitlines() if path.exists() else ()):
+            if label["state"] == "ok" and label["run_fingerprint"] == run_fingerprint:
+                names[label["latent"]] = label["text"]
+    return names
 
 
 def describe(made: Mapping[str, Any], *, names: Mapping[int, str], most: int) -> str:

@@ -1,17 +1,20 @@
-"""How sure a mean, a median or a ratio is: 95 % intervals by bootstrap."""
+"""How sure a measure is: 95 % intervals by bootstrap over rows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
 DRAWS = 1_000
-ENTRIES_AT_ONCE = 4_194_304  # places drawn at a time, so that memory does not grow
+ENTRIES_AT_ONCE = 4_194_304  # rows drawn at a time, so that memory does not grow with them
+
+# The measure of each draw, a draw being rows with repetition: [draws, n] to [draws].
+Measure = Callable[[Int[np.ndarray, "draws n"]], Float[np.ndarray, " draws"]]
 
 
 class Interval(NamedTuple):
-    """A number and its 95 % interval."""
+    """A measure and the ends of its 95 % interval."""
 
     value: float
     low: float
@@ -21,35 +24,36 @@ class Interval(NamedTuple):
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
+def interval(
+    measure: Measure, *, n: int, rng: np.random.Generator, draws: int = DRAWS
+) -> Interval:
+    """Over n rows; draws of which the measure is NaN are left out."""
+    (value,) = measure(np.arange(n)[None]).tolist()
+    at_once = max(1, ENTRIES_AT_ONCE // n)
+    drawn = [
+        measure(rng.integers(n, size=(min(at_once, draws - start), n)))
+        for start in range(0, draws, at_once)
+    ]
+    low, high = np.nanquantile(np.concatenate(drawn), [0.025, 0.975])
+    return Interval(float(value), float(low), float(high))
+
+
 def mean_with_interval(values: Float[np.ndarray, " n"], *, seed: int) -> Interval:
-    """Of the mean, over values drawn again."""
-    means = [values[drawn].mean(axis=1) for drawn in _draws(len(values), seed=seed)]
-    return _interval(values.mean(), means)
+    return _of(values, lambda rows: values[rows].mean(axis=1), seed=seed)
 
 
 def median_with_interval(values: Float[np.ndarray, " n"], *, seed: int) -> Interval:
-    """Of the median, over values drawn again."""
-    medians = [np.median(values[drawn], axis=1) for drawn in _draws(len(values), seed=seed)]
-    return _interval(np.median(values), medians)
+    return _of(values, lambda rows: np.median(values[rows], axis=1), seed=seed)
 
 
 def ratio_with_interval(
     parts: Float[np.ndarray, " n"], wholes: Float[np.ndarray, " n"], *, seed: int
 ) -> Interval:
-    """Of the sum of the parts over that of the wholes, over pairs drawn again."""
-    ratios = [
-        parts[drawn].sum(axis=1) / wholes[drawn].sum(axis=1)
-        for drawn in _draws(len(parts), seed=seed)
-    ]
-    return _interval(parts.sum() / wholes.sum(), ratios)
+    """Of the sum of the parts over that of the wholes."""
+    return _of(
+        parts, lambda rows: parts[rows].sum(axis=1) / wholes[rows].sum(axis=1), seed=seed
+    )
 
 
-def _draws(n: int, *, seed: int) -> Iterator[Int[np.ndarray, "draws n"]]:
-    rng, at_once = np.random.default_rng(seed), max(1, ENTRIES_AT_ONCE // n)
-    for start in range(0, DRAWS, at_once):
-        yield rng.integers(n, size=(min(at_once, DRAWS - start), n))
-
-
-def _interval(value: float | np.floating, draws: list[np.ndarray]) -> Interval:
-    low, high = np.quantile(np.concatenate(draws), [0.025, 0.975])
-    return Interval(float(value), float(low), float(high))
+def _of(values: Float[np.ndarray, " n"], measure: Measure, *, seed: int) -> Interval:
+    return interval(measure, n=len(values), rng=np.random.default_rng(seed))

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from sae_jax.analysis.codes import StoredCodes
+from sae_jax.analysis.intervals import interval
 from sae_jax.analysis.terms import Terms, without_likes
 
 N_STRONGEST = 50  # texts that name a latent, and most that judge the name
@@ -55,7 +56,7 @@ class Label(NamedTuple):
 
 def label_all(stored: StoredCodes, terms: Terms, *, seed: int = 0) -> list[Label]:
     """Of every latent, in their order."""
-    naming = np.random.default_rng(seed).random(stored.manifest.n_rows) < 0.5
+    naming = naming_half(stored.manifest.n_rows, seed=seed)
     share = np.asarray(terms.held[naming].mean(axis=0)).ravel()
     weights = [
         _weights(stored, i, terms=terms, naming=naming, share=share) for i in _all(stored)
@@ -71,6 +72,11 @@ def label_all(stored: StoredCodes, terms: Terms, *, seed: int = 0) -> list[Label
         rng = np.random.default_rng((seed, latent))
         labels.append(_judged(stored, latent, own, terms=terms, judging=~naming, rng=rng))
     return labels
+
+
+def naming_half(n_rows: int, *, seed: int) -> Bool[np.ndarray, " n_rows"]:
+    """Rows that name latents; the others judge the names."""
+    return np.random.default_rng(seed).random(n_rows) < 0.5
 
 
 def _all(stored: StoredCodes) -> range:
@@ -137,7 +143,7 @@ def _judged(
         return judge(held, strengths=strengths, truth=truth, rng=rng)
 
     strongest = on[:N_STRONGEST]
-    random = _off_rows(stored, latent, judging=judging, n=len(strongest), rng=rng)
+    random = off_rows(stored, latent, among=judging, n=len(strongest), rng=rng)
     if len(random) < LEAST_ROWS:
         return Label(latent, "on nearly everywhere", [], {}, None, None)
     n_hard = min(len(on), max(len(near), LEAST_ROWS))
@@ -153,16 +159,16 @@ def _judged(
     )
 
 
-def _off_rows(
+def off_rows(
     stored: StoredCodes,
     latent: int,
     *,
-    judging: Bool[np.ndarray, " n_rows"],
+    among: Bool[np.ndarray, " n_rows"],
     n: int,
     rng: np.random.Generator,
 ) -> Int[np.ndarray, " off"]:
-    """Random rows of those that judge, on which the latent is off."""
-    off = judging.copy()
+    """Random rows of these, on which the latent is off."""
+    off = among.copy()
     off[stored.rows_of(latent)] = False
     rows = np.flatnonzero(off)
     return rng.choice(rows, size=min(n, len(rows)), replace=False)
@@ -177,11 +183,10 @@ def judge(
 ) -> Score:
     """F1 of "one of the label's terms is there", and AUROC of the weights of all evidence."""
     yes = np.asarray(held[:, :N_TERMS].any(axis=1))
-    draws = rng.integers(len(truth), size=(DRAWS, len(truth)))
-    low, high = np.quantile(f1_of(yes[draws], truth[draws]), [0.025, 0.975])
-    (f1,) = f1_of(yes[None], truth[None])
-    weight = held @ strengths
-    return Score(float(f1), float(low), float(high), auroc(weight, truth), len(truth))
+    f1 = interval(
+        lambda rows: f1_of(yes[rows], truth[rows]), n=len(truth), rng=rng, draws=DRAWS
+    )
+    return Score(*f1, auroc(held @ strengths, truth), len(truth))
 
 
 def f1_of(

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 
 from sae_jax.data.shards import ShardReader
 from sae_jax.errors import UsageError
@@ -19,10 +20,17 @@ def all_records(reader: ShardReader, *, wanted: str) -> Iterator[Mapping[str, An
     """
     for start in range(0, reader.n_rows, ROWS_PER_READ):
         row_ids = np.arange(start, min(start + ROWS_PER_READ, reader.n_rows))
-        found = reader.records(row_ids)
-        if found is None:
-            raise UsageError(
-                f"{reader.folder}: has no {wanted} beside its rows; expected embeddings with "
-                "records, as `sae-jax embed` writes them."
-            )
-        yield from found
+        yield from records_at(reader, row_ids, wanted=wanted)
+
+
+def records_at(
+    reader: ShardReader, row_ids: Int64[np.ndarray, " n"], *, wanted: str
+) -> list[dict[str, Any]]:
+    """Of these rows, in their order. Raises UsageError as above."""
+    found = reader.records(row_ids)
+    if found is None:
+        raise UsageError(
+            f"{reader.folder}: has no {wanted} beside its rows; expected embeddings with "
+            "records, as `sae-jax embed` writes them."
+        )
+    return found

@@ -58,3 +58,14 @@ def open_run(arguments: Sequence[str], values: flags.FlagValues) -> Opened:
 
     sae = load(folder)
     return Opened(folder, sae, open_corpus(folder, sae, shards=values.shards))
+
+
+def named_latents(words: Sequence[str], *, n_latents: int) -> list[int]:
+    """The numbers that --latent lists; empty where it was not given."""
+    for word in words:
+        if not word.isdigit() or int(word) >= n_latents:
+            raise UsageError(
+                f"--latent={word}: is not a latent of this run; expected numbers from 0 to "
+                f"{n_latents - 1}."
+            )
+    return [int(word) for word in words]

@@ -1,32 +1,88 @@
-"""Label the latents of an encoded run by words, with scores.
+"""Label the latents of an encoded run, by words or by a language model, with scores.
 
   sae-jax encode runs/first && sae-jax label runs/first
   sae-jax label runs/first --shards=data/other
+  OPENAI_API_KEY=… sae-jax label runs/first --method=llm --model=gpt-4o-mini --dry_run
+  sae-jax label runs/first --method=llm --model=qwen3 --base_url=http://localhost:8000/v1
 
-Half of the rows name each latent, the other half judge the name: F1 and AUROC against random
-rows (easy) and against rows on which the latent nearly is on (hard). No language model is
-asked. Writes RUN/features/CORPUS/labels.jsonl, a line for each latent.
+Half of the rows name each latent, the other half judge the name. keywords asks nobody: F1
+and AUROC against random rows (easy) and near misses (hard), in RUN/features/CORPUS/
+labels.jsonl. llm has a model name each latent and judge the name on up to 40 rows, half of
+them random or near misses, in llm-labels.jsonl. Every answer is kept: after a kill or a
+failure the same command goes on and asks for none twice.
 """
 
+import contextlib
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 from absl import flags
 
-from sae_jax.cli.arguments import define_corpus, open_run
+from sae_jax.cli.arguments import Opened, define_corpus, named_latents, open_run
+from sae_jax.embed.openai import KEY_VARIABLE, OPENAI_URL
+from sae_jax.errors import UsageError
+
+if TYPE_CHECKING:
+    from sae_jax.analysis.codes import StoredCodes
+    from sae_jax.analysis.llm_labels import Asked
 
 SHOWN = 5
+LLM_FLAGS = (
+    "base_url", "model", "judge_model", "parameters", "latent", "n_latents", "n_parallel",
+    "timeout_seconds", "dollars_per_million", "dry_run",
+)  # fmt: skip
 
 
 def define_flags(values: flags.FlagValues) -> None:
+    def text(name: str, default: str, *, about: str) -> None:
+        flags.DEFINE_string(name, default, f"llm: {about}", flag_values=values)
+
+    def words(name: str, *, about: str) -> None:
+        flags.DEFINE_list(name, [], f"llm: {about}", flag_values=values)
+
+    def number(name: str, default: int | None, *, about: str) -> None:
+        flags.DEFINE_integer(name, default, f"llm: {about}", lower_bound=1, flag_values=values)
+
     define_corpus(values)
-    flags.DEFINE_integer("seed", 0, "Of the halves, and of what is shown.", flag_values=values)
+    flags.DEFINE_integer("seed", 0, "Of the halves, and of what is drawn.", flag_values=values)
+    flags.DEFINE_enum("method", "keywords", ["keywords", "llm"], "Which.", flag_values=values)
+    text("base_url", OPENAI_URL, about="address of the endpoint, with its /v1.")
+    text("model", "", about=f"model to ask. The key is read from {KEY_VARIABLE} only.")
+    text("judge_model", "", about="model that judges, if not the one that names.")
+    text("parameters", '{"temperature": 0}', about="JSON, sent with each call as it is.")
+    words("latent", about="which latents, by number; otherwise all, or --n_latents.")
+    number("n_latents", None, about="draw so many of those that are on often enough.")
+    number("n_parallel", 4, about="calls at a time.")
+    flags.DEFINE_float(
+        "timeout_seconds", 120.0, "llm: for one answer; then it is asked for again.",
+        lower_bound=0.1, flag_values=values,
+    )  # fmt: skip
+    words("dollars_per_million", about="price of tokens sent,received; to say the cost.")
+    flags.DEFINE_boolean(
+        "dry_run", False, "llm: say what is to be asked, and stop.", flag_values=values
+    )
 
 
 def run(values: flags.FlagValues, arguments: list[str]) -> None:
+    if values.method == "llm":
+        _check(values)
+        _by_model(values, open_run(arguments, values))
+        return
+    for name in LLM_FLAGS:
+        if values[name].present:
+            raise UsageError(f"--{name} does nothing with --method=keywords; add --method=llm.")
+    _by_keywords(values, open_run(arguments, values))
+
+
+def _by_keywords(values: flags.FlagValues, opened: Opened) -> None:
     # Imported here: JAX takes a second, which `--help` need not wait for.
     from sae_jax.analysis import labels, terms
     from sae_jax.data.manifest import write_atomically
     from sae_jax.data.numbers import to_json
 
-    folder, _, reader = opened = open_run(arguments, values)
+    folder, _, reader = opened
     stored = opened.codes()
     counted = terms.count_terms(terms.read_texts(reader))
     print(f"{len(counted.names):,} terms in {reader.n_rows:,} texts", flush=True)
@@ -37,3 +93,109 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
     write_atomically(out, "".join(to_json(one.as_json() | of) for one in found).encode())
     print(labels.describe(found, most=SHOWN, seed=values.seed))
     print(f"Labels: {out}")
+
+
+def _by_model(values: flags.FlagValues, opened: Opened) -> None:
+    from sae_jax.analysis import answers, chat, labels, llm_labels, llm_report, llm_rows
+
+    stored, asked = opened.codes(), _asked(values)
+    naming = labels.naming_half(stored.manifest.n_rows, seed=values.seed)
+    skipped = llm_rows.why_skipped(stored, naming)
+    latents = _chosen(values, skipped)
+    chosen = [
+        llm_rows.rows_of(stored, i, naming=naming, seed=values.seed)
+        for i in latents
+        if not skipped[i]
+    ]
+    texts = llm_rows.read_texts(opened.reader, chosen)
+    folder = opened.folder / "features" / stored.folder.name
+    path = folder / "llm-answers.sqlite"
+
+    def say_plan(kept: answers.Answers) -> None:
+        left = llm_labels.plan(chosen, texts=texts, asked=asked, answers=kept)
+        print(left.describe(dollars_per_million=_prices(values)), flush=True)
+
+    if values.dry_run:
+        with contextlib.closing(answers.Answers(path if path.exists() else ":memory:")) as kept:
+            say_plan(kept)
+        return
+    client = chat.OpenAIChat(base_url=values.base_url, timeout_seconds=values.timeout_seconds)
+    made = [llm_labels.LlmLabel(i, "skipped", reason=skipped[i]) for i in latents if skipped[i]]
+    with (
+        contextlib.closing(client),
+        answers.held(folder),
+        contextlib.closing(answers.Answers(path)) as kept,
+    ):
+        say_plan(kept)
+        asking = answers.KeptChat(client, kept)
+        try:
+            llm_labels.label_all(
+                chosen, texts=texts, asked=asked, ask=asking.complete,
+                n_parallel=values.n_parallel, done=made.append,
+            )  # fmt: skip
+        finally:  # also after Ctrl-C, and where the endpoint refuses
+            llm_report.write(folder, made, of=_origin(stored, asked))
+    print(llm_report.describe(made, asking, most=SHOWN, seed=values.seed))
+    print(f"Labels: {folder / llm_report.FILE}")
+
+
+def _origin(stored: "StoredCodes", asked: "Asked") -> dict[str, Any]:
+    """What each record says of where it comes from."""
+    from sae_jax.analysis import prompts
+
+    return {
+        "run_fingerprint": stored.manifest.run_fingerprint,
+        "data_fingerprint": stored.manifest.data_fingerprint,
+        "prompt_version": prompts.VERSION,
+        **asked._asdict(),
+    }
+
+
+def _check(values: flags.FlagValues) -> None:
+    """Raises UsageError before anything is read."""
+    if not values.model:
+        raise UsageError("--method=llm needs the --model to ask. See `sae-jax label --help`.")
+    if values.latent and values.n_latents:
+        raise UsageError("--latent names latents and --n_latents draws them; give one of both.")
+    _asked(values)
+    _prices(values)
+
+
+def _asked(values: flags.FlagValues) -> "Asked":
+    from sae_jax.analysis.llm_labels import Asked
+
+    try:
+        parameters = json.loads(values.parameters)
+    except ValueError:
+        parameters = None
+    if not isinstance(parameters, dict):
+        raise UsageError(
+            f"--parameters={values.parameters}: is no JSON object; expected one such as "
+            "'{\"temperature\": 0, \"max_tokens\": 500}', or '{}' to send none."
+        )
+    return Asked(values.model, values.judge_model or values.model, parameters, values.seed)
+
+
+def _prices(values: flags.FlagValues) -> list[float]:
+    """Of a million tokens sent, and received; empty where they were not given."""
+    try:
+        prices = [float(word) for word in values.dollars_per_million]
+    except ValueError:
+        prices = [-1.0]
+    if prices and (len(prices) != 2 or min(prices) < 0):
+        raise UsageError(
+            f"--dollars_per_million={','.join(values.dollars_per_million)}: expected two "
+            "prices, of tokens sent and received, such as 0.15,0.60."
+        )
+    return prices
+
+
+def _chosen(values: flags.FlagValues, skipped: Sequence[str]) -> list[int]:
+    """Those that are named, or drawn, or all."""
+    if values.latent:
+        return sorted(set(named_latents(values.latent, n_latents=len(skipped))))
+    if not values.n_latents:
+        return list(range(len(skipped)))
+    often = np.array([i for i, reason in enumerate(skipped) if not reason], int)
+    rng = np.random.default_rng(values.seed)
+    return sorted(rng.permutation(often)[: values.n_latents].tolist())

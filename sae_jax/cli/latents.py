@@ -14,8 +14,7 @@ import textwrap
 import numpy as np
 from absl import flags
 
-from sae_jax.cli.arguments import define_corpus, open_run
-from sae_jax.errors import UsageError
+from sae_jax.cli.arguments import define_corpus, named_latents, open_run
 
 LEAST_ROWS = 5  # a latent on for fewer says little
 
@@ -38,7 +37,7 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
 
     _, sae, reader = open_run(arguments, values)
     examples = strongest_examples(sae, reader, n_examples=values.n_examples)
-    chosen = _named(values.latent, n_latents=sae.n_latents)
+    chosen = named_latents(values.latent, n_latents=sae.n_latents)
     if not chosen:
         often = np.flatnonzero(examples.density * reader.n_rows >= LEAST_ROWS)
         n = min(values.n_latents, len(often))
@@ -57,14 +56,3 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
             texts = [str(record.get("text", "")) for record in records]
         for value, text in zip(examples.values[latent], texts, strict=False):
             print(f"  {value:6.3f}  {textwrap.shorten(text, 84, placeholder=' …')}")
-
-
-def _named(words: list[str], *, n_latents: int) -> list[int]:
-    """The numbers that --latent lists; empty where it was not given."""
-    for word in words:
-        if not word.isdigit() or int(word) >= n_latents:
-            raise UsageError(
-                f"--latent={word}: is not a latent of this run; expected numbers from 0 to "
-                f"{n_latents - 1}."
-            )
-    return [int(word) for word in words]

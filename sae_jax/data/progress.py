@@ -46,10 +46,11 @@ class Progress:
             self._bar.update(n_rows)
         elif time.monotonic() - self._last_line >= SECONDS_PER_LINE:
             self._last_line = time.monotonic()
+            n_digits = 0 if self.rate >= 10 else 2  # calls to others are slow
             eta = (self._total - self._done) / max(self.rate, 1e-9)
             print(
                 f"{self._task}: {self._done:,} of {self._total:,} {self._unit}, "
-                f"{self.rate:,.0f} {self._unit}/s, {eta:,.0f} s left",
+                f"{self.rate:,.{n_digits}f} {self._unit}/s, {eta:,.0f} s left",
                 file=sys.stderr,
                 flush=True,
             )

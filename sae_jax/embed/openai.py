@@ -68,7 +68,8 @@ class OpenAIEncoder:
         cut = f", cut to {max_characters} characters" if max_characters else ""
         self.name = f"{model} at {self.base_url}{cut}"
         self._key = os.environ.get(KEY_VARIABLE, "")
-        self._check_address()
+        if problem := address_problem(self.base_url, key=self._key):
+            raise EncoderError(problem)
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         self._client = httpx.Client(headers=headers, timeout=timeout_seconds)
         self._stopped = threading.Event()
@@ -116,20 +117,6 @@ class OpenAIEncoder:
     def close(self) -> None:
         """Ends the connections; they also end with the process."""
         self._client.close()
-
-    def _check_address(self) -> None:
-        host = self.base_url.partition("://")[2].partition("/")[0]
-        if not self.base_url.startswith(("http://", "https://")) or "@" in host:
-            # A password in an address would end in the manifest and in every log.
-            raise EncoderError(
-                "the address of the endpoint is not as expected: http(s)://HOST/v1 without "
-                f"a user name or password. Put a key into {KEY_VARIABLE}."
-            )
-        if self.base_url == OPENAI_URL and not self._key:
-            raise EncoderError(
-                f"{OPENAI_URL} needs a key: set the environment variable {KEY_VARIABLE}, or "
-                "name another endpoint with --base_url."
-            )
 
     def _call(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
         """One request, tried again while that can help."""
@@ -251,6 +238,23 @@ class OpenAIEncoder:
             "of this call was kept. Check that --base_url is an embeddings endpoint and "
             "--model an embedding model."
         )
+
+
+def address_problem(base_url: str, *, key: str) -> str:
+    """What is wrong with the address of an endpoint; "" where nothing is."""
+    host = base_url.partition("://")[2].partition("/")[0]
+    if not base_url.startswith(("http://", "https://")) or "@" in host:
+        # A password in an address would end in the manifest and in every log.
+        return (
+            "the address of the endpoint is not as expected: http(s)://HOST/v1 without "
+            f"a user name or password. Put a key into {KEY_VARIABLE}."
+        )
+    if base_url == OPENAI_URL and not key:
+        return (
+            f"{OPENAI_URL} needs a key: set the environment variable {KEY_VARIABLE}, or "
+            "name another endpoint with --base_url."
+        )
+    return ""
 
 
 def _decode(embedding: Any) -> np.ndarray:

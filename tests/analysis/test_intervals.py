@@ -36,3 +36,24 @@ def test_draws_do_not_depend_on_how_many_fit_in_memory(monkeypatch):
     monkeypatch.setattr(intervals, "ENTRIES_AT_ONCE", 333)
     assert intervals.mean_with_interval(values, seed=3) == whole
     assert intervals.mean_with_interval(values, seed=4) != whole
+
+
+def test_an_interval_is_that_of_the_measure_over_drawn_rows():
+    values = np.random.default_rng(0).normal(size=30)
+    rng = np.random.default_rng(5)
+    medians = [np.median(values[rows]) for rows in rng.integers(30, size=(400, 30))]
+    found = intervals.interval(
+        lambda rows: np.median(values[rows], axis=1),
+        n=30,
+        rng=np.random.default_rng(5),
+        draws=400,
+    )
+    low, high = np.quantile(medians, [0.025, 0.975])
+    assert found == pytest.approx((np.median(values), low, high))
+
+
+def test_draws_without_a_value_are_left_out():
+    def measure(rows):
+        return np.where(rows.max(axis=1) == 0, np.nan, 3.0)
+
+    assert intervals.interval(measure, n=3, rng=np.random.default_rng(0)) == (3, 3, 3)

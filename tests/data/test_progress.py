@@ -15,6 +15,16 @@ def test_lines_without_a_terminal_give_rate_and_time_left(monkeypatch, capsys):
     assert capsys.readouterr().err == expected
 
 
+def test_a_slow_rate_is_not_rounded_to_nothing(monkeypatch, capsys):
+    now = 0.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    with progress.Progress("label", total=10, unit="latents") as counter:
+        now = 20.0
+        counter.add(5)
+    expected = "label: 5 of 10 latents, 0.25 latents/s, 20 s left\n"
+    assert capsys.readouterr().err == expected
+
+
 def test_a_terminal_gets_a_bar(monkeypatch):
     class Terminal(io.StringIO):
         def isatty(self):

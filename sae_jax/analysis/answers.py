@@ -1,0 +1,104 @@
+"""Answers of a language model on disk: none that was given is asked for again."""
+
+import contextlib
+import fcntl
+import pathlib
+import sqlite3
+import threading
+from collections.abc import Iterator
+
+from sae_jax.analysis.chat import Answer, Chat, Request
+from sae_jax.errors import SaeJaxError, UsageError
+
+COLUMNS = "text, finish, refusal, tokens_in, tokens_out, seconds"
+TABLE = """CREATE TABLE IF NOT EXISTS answers (
+    key TEXT PRIMARY KEY, model TEXT NOT NULL, text TEXT NOT NULL, finish TEXT NOT NULL,
+    refusal TEXT NOT NULL, tokens_in INTEGER, tokens_out INTEGER, seconds REAL NOT NULL
+)"""
+
+
+class Answers:
+    """A SQLite file of them by the key of their request. Several threads may use it."""
+
+    def __init__(self, path: str | pathlib.Path) -> None:
+        """Makes the file where there is none; ":memory:" is for looking alone.
+
+        Raises:
+            SaeJaxError: the file is damaged, or no SQLite file.
+        """
+        self._lock = threading.Lock()
+        self._file = sqlite3.connect(path, check_same_thread=False)
+        try:
+            with self._file:
+                self._file.execute(TABLE)
+        except sqlite3.DatabaseError as error:
+            self._file.close()
+            raise SaeJaxError(
+                f"{path}: cannot be read as SQLite ({error}); it holds answers of a language "
+                "model. Restore it, or move it away to ask for all of them again."
+            ) from error
+
+    def get(self, request: Request) -> Answer | None:
+        with self._lock:
+            found = self._file.execute(
+                f"SELECT {COLUMNS} FROM answers WHERE key = ?", (request.key,)
+            ).fetchone()
+        return Answer(*found) if found else None
+
+    def put(self, request: Request, answer: Answer) -> None:
+        """On the disk when it returns."""
+        with self._lock, self._file:
+            self._file.execute(
+                f"INSERT OR REPLACE INTO answers (key, model, {COLUMNS}) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (request.key, request.model, *answer),
+            )
+
+    def close(self) -> None:
+        with self._lock:
+            self._file.close()
+
+
+class KeptChat:
+    """A language model that is asked only for what is not kept; it counts both."""
+
+    def __init__(self, chat: Chat, answers: Answers) -> None:
+        self._chat, self._answers = chat, answers
+        self._lock = threading.Lock()
+        self.n_kept = self.n_asked = 0
+        self.tokens_in = self.tokens_out = 0  # of what was asked, where they were counted
+        self.seconds = 0.0
+
+    def complete(self, request: Request) -> Answer:
+        answer = self._answers.get(request)
+        if answer is not None:
+            with self._lock:
+                self.n_kept += 1
+            return answer
+        answer = self._chat.complete(request)
+        self._answers.put(request, answer)
+        with self._lock:
+            self.n_asked += 1
+            self.tokens_in += answer.tokens_in or 0
+            self.tokens_out += answer.tokens_out or 0
+            self.seconds += answer.seconds
+        return answer
+
+
+@contextlib.contextmanager
+def held(folder: pathlib.Path) -> Iterator[None]:
+    """One process at a time asks for a folder's answers, or some would be paid for twice.
+
+    Raises:
+        UsageError: another one does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                f"{folder}: another process asks a language model for its labels. Wait for it "
+                "to end, or stop it."
+            ) from error
+        yield
