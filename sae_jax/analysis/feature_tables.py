@@ -82,7 +82,7 @@ def open_tables(stored: StoredCodes, *, out: pathlib.Path) -> Tables:
 
 def _histograms(stored: StoredCodes) -> Int[np.ndarray, "n_latents n_bins"]:
     n_latents, starts = stored.manifest.n_latents, stored.latent_starts
-    counts = np.zeros((n_latents, N_BINS), np.uint32)
+    counts = np.zeros((n_latents, N_BINS), np.int32)
     for first in range(0, n_latents, LATENTS_AT_ONCE):
         latents = np.arange(first, min(first + LATENTS_AT_ONCE, n_latents))
         span = slice(int(starts[first]), int(starts[latents[-1] + 1]))

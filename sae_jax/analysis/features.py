@@ -138,7 +138,8 @@ def _spread(n: int, most: int, *, rng: np.random.Generator) -> Int[np.ndarray, "
     """
     if n <= most:
         return np.arange(n)
-    return ((np.arange(most) + rng.random(most)) * n / most).astype(int)
+    edges = np.arange(most + 1) * n // most
+    return edges[:-1] + (rng.random(most) * np.diff(edges)).astype(int)
 
 
 def _likeness(
