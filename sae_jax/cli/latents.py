@@ -6,9 +6,9 @@
 
 Without --latent, they are drawn at random from those that are on for at least five rows,
 so that what you see is typical and not picked. Of each: its strongest texts, one of its
-median and one of its weakest tenth, one on which it is nearly on, and the latents whose
-decoder row is most like its own or that are on with it most. Labels of `sae-jax label` are
-shown where there are any.
+median and one of its weakest tenth, one on which it is off though nearly on; latents whose
+decoder row is like its own (cosine), and those that are on with it (share of its rows). Labels
+of `sae-jax label` are shown where there are any.
 """
 
 import textwrap
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sae_jax.data.shards import ShardReader
 
 LEAST_ROWS = 5  # a latent on for fewer says little
-N_OTHERS = 3  # latents like it, and on with it
+N_OTHERS = 2  # latents like it, and on with it
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -96,11 +96,8 @@ def _show_others(page: "Page", *, names: dict[int, str]) -> None:
     def name(latent: int) -> str:
         return f"{latent} “{names[latent]}”" if latent in names else str(latent)
 
-    alike = [f"{name(one.latent)} {one.cosine:.2f}" for one in page.alike[:N_OTHERS]]
-    together = [
-        f"{name(one.latent)} {100 * one.share:.0f} % of its rows, {one.lift:.0f} × chance"
-        for one in page.together[:N_OTHERS]
-    ]
-    for said, others in (("like it", alike), ("on with it", together)):
-        if others:
-            print(f"  {said + ':':<12} {'; '.join(others)}")
+    for like in page.alike[:N_OTHERS]:
+        print(f"  like   {like.cosine:6.3f}  {name(like.latent)}")
+    for one in page.together[:N_OTHERS]:
+        share = f"{100 * one.share:.0f} %"
+        print(f"  with   {share:>6}  {name(one.latent)}, {one.lift:.0f} × chance")

@@ -37,8 +37,10 @@ def test_random_latents_come_with_their_texts(run, capsys):
     assert shown.count("\nlatent ") == 3
     # Two of the strongest, one of the median, of the weakest tenth, and one nearly on.
     assert shown.count("concept number") == 3 * 5
-    for said in ("  median ", "  weak ", "  off ", "  like it: "):
+    for said in ("  median ", "  weak ", "  off "):
         assert shown.count(said) == 3
+    assert shown.count("  like ") == 3 * 2
+    assert "  with " in shown
 
 
 def test_the_draw_depends_on_the_seed_alone(run, capsys):
