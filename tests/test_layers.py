@@ -8,9 +8,17 @@ import pytest
 PACKAGE = pathlib.Path(__file__).parents[1] / "sae_jax"
 LAYERS = (
     "errors", "config", "data", "embed", "model", "train", "notebook", "analysis", "sweep",
-    "cli",
+    "search", "cli",
 )  # fmt: skip
-HEAVY = ("tensorflow", "tensorflow_datasets", "pyarrow", "tokenizers", "httpx", "openai")
+HEAVY = (
+    "tensorflow",
+    "tensorflow_datasets",
+    "pyarrow",
+    "tokenizers",
+    "httpx",
+    "openai",
+    "usearch",
+)
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

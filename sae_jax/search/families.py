@@ -1,0 +1,85 @@
+"""The families of a run as sliders: one value stands for all members.
+
+The value of a family is the sum of its members' values; its maximum is the highest sum in
+one row of the corpus. All members at their own maximum at once would be another question:
+measured on WordNet, such a query has a mean cosine of .52 to the one it came from for a family
+of 8 members, .41 for 13, .19 for 46 and .08 for 109. At 80 % of the family's own maximum it is
+.92 to .99 in families of 10 to 835.
+"""
+
+import functools
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from sae_jax.analysis.codes import StoredCodes
+from sae_jax.errors import ShardError, UsageError
+from sae_jax.search.dictionary import Dictionary
+
+
+class Family(NamedTuple):
+    """A family by its place in the file, the largest being 0."""
+
+    number: int
+    members: list[int]  # its parent first
+    highest: float  # sum of its members' values in one row
+
+
+class FamilyFile:
+    """The families that `sae-jax families` has found of these codes."""
+
+    def __init__(self, run: pathlib.Path, stored: StoredCodes) -> None:
+        self.stored = stored
+        self.path = run / "families" / f"{stored.folder.name}-ours.json"
+        self._run = run
+
+    def family(self, number: int) -> Family:
+        """Raises ShardError where there are none of these codes, UsageError on no such."""
+        families = self._families
+        if not 0 <= number < len(families):
+            raise UsageError(
+                f"there is no family {number}; {self.path} has {len(families)}, from 0, the "
+                "largest."
+            )
+        members = [families[number]["parent"], *families[number]["children"]]
+        return Family(number, members, highest_together(self.stored, members))
+
+    @functools.cached_property
+    def _families(self) -> list[dict]:
+        again = f"Run `sae-jax families {self._run}`, with the same --shards."
+        if not self.path.exists():
+            raise ShardError(f"{self.path}: is not there, so no family is known. {again}")
+        made, manifest = json.loads(self.path.read_text()), self.stored.manifest
+        if made["run_fingerprint"] != manifest.run_fingerprint:
+            raise ShardError(f"{self.path}: was made of other weights of this run. {again}")
+        return list(made["families"])
+
+
+def highest_together(stored: StoredCodes, members: list[int]) -> float:
+    """The highest sum of their values in one row."""
+    rows = np.concatenate([stored.rows_of(latent) for latent in members])
+    values = np.concatenate([stored.values_of(latent) for latent in members])
+    return float(np.bincount(rows, weights=values).max()) if len(rows) else 0.0
+
+
+def values_of_members(
+    family: Family, percent: float, *, natural: Mapping[int, float], dictionary: Dictionary
+) -> dict[int, float]:
+    """Its members' values where the family is at this percentage of its maximum.
+
+    Above the query's own value each member rises by the same percentage of its own maximum.
+    Below it the members that are on are lowered in proportion, to nothing at 0; below 0 each
+    member gets the same negative percentage of its own maximum.
+    """
+    own = {latent: natural.get(latent, 0.0) for latent in family.members}
+    here, wanted = sum(own.values()), percent / 100 * family.highest
+    highest = dictionary.highest[family.members].astype(float)
+    shares = dict(zip(family.members, (highest / highest.sum()).tolist(), strict=True))
+    if wanted >= here:
+        return {latent: own[latent] + (wanted - here) * shares[latent] for latent in own}
+    if wanted >= 0:
+        return {latent: own[latent] * wanted / here for latent in own}
+    return {latent: wanted * shares[latent] for latent in own}
