@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sae_jax.analysis.matching import WAYS
+from sae_jax.analysis.matching_words import MOST_BY_NUMBER
 from sae_jax.analysis.tables import Table, with_interval, with_null
 
 STEPS = {
@@ -31,21 +32,30 @@ def similarities(made: Mapping[str, Any]) -> Table:
                 rows.append(
                     [
                         f"{source['run']} to {target['run']}", way,
-                        f"{own['n_latents']:,}", f"{own['n_dead']:,}",
+                        f"{own['n_latents']:,} of {own['n_latents'] + own['n_dead']:,}",
                         f"{with_interval(median)}; {median['null']:.3f}",
                         *(_share(own["mutual"][level]) for level in levels),
                     ]
                 )  # fmt: skip
     return Table(
-        ["", "by", "latents", "never on", "median to the nearest; by chance"]
-        + [f"mutual ≥ {level}, %" for level in levels],
+        ["", "by", "latents on", "median; by chance"]
+        + [f"mutual ≥ {level}" for level in levels],
         rows,
         n_text_columns=2,
     )
 
 
+def begun_alike(made: Mapping[str, Any]) -> dict[str, float]:
+    """Runs that began with the same directions: the share of matches with one number in both.
+
+    How alike they are comes in part of that.
+    """
+    shares = {pair["run"]: pair["decoder"]["forward"]["same_number"] for pair in made["pairs"]}
+    return {run: share for run, share in shares.items() if share > MOST_BY_NUMBER}
+
+
 def _share(one: Mapping[str, float]) -> str:
-    return f"{100 * one['value']:.1f} ({100 * one['null']:.1f})"
+    return f"{100 * one['value']:.1f} % ({100 * one['null']:.1f} %)"
 
 
 def universality(made: Mapping[str, Any]) -> Table | None:

@@ -65,7 +65,11 @@ def draw_progressive(made: Mapping[str, Any]) -> Figure:
 
 
 def _line(
-    axes: Axes, x: Sequence[float | int], found: Sequence[Mapping[str, float]], *, name: str
+    axes: Axes,
+    x: Sequence[float | int],
+    found: Sequence[Mapping[str, float | None]],
+    *,
+    name: str,
 ) -> None:
     """With its interval, which often is as thin as the line."""
     look = LOOKS[name.partition("_")[0]]

@@ -212,10 +212,18 @@ def _matching(found: Analysis) -> Iterator[str]:
             if table:
                 yield table.as_html()
         yield page.small(
-            "With 95 % intervals; in brackets, what chance gives. by decoder: cosine of "
+            "median: of the similarity to the nearest latent, and what chance gives; mutual: "
+            "share of latents with a mutual match from there on. 95 % intervals; in brackets, "
+            "what chance gives. by decoder: cosine of "
             "decoder rows; by activation: correlation over rows. A match is mutual where each "
             "of the two latents is the other's nearest."
         )
+        for other, share in matching_tables.begun_alike(made).items():
+            yield page.small(
+                f"Of the matches with {other} {100 * share:.0f} % have one number in both "
+                "runs: of one seed, the two began with the same directions. Another seed "
+                "shows how much of the likeness comes of that."
+            )
         consistency = (made["splitting"] or {}).get("consistency")
         if consistency:
             yield page.small(

@@ -7,17 +7,18 @@ SHOWN = "50.0, 25.0 to 75.0 (12.5)"
 
 
 def direction(n_latents):
-    mutual = {level: SHARE for level in ("0.5", "0.7", "0.9")}
+    mutual = dict.fromkeys(("0.5", "0.7", "0.9"), SHARE)
     return {"n_latents": n_latents, "n_dead": 2, "median": SHARE, "mutual": mutual}
 
 
-def pair(run):
-    both = {"forward": direction(1_000), "backward": direction(3_000)}
+def pair(run, *, same_number=0.01):
+    forward = direction(1_000) | {"same_number": same_number}
+    both = {"forward": forward, "backward": direction(3_000)}
     return {"run": run, "decoder": both, "activation": both}
 
 
 def step(smaller, larger, *, truth=None):
-    shares = {name: SHARE for name in matching_tables.STEPS}
+    shares = dict.fromkeys(matching_tables.STEPS, SHARE)
     scattered = {"split": 0.3, "one": 0.2, "vanished": 0.1}
     more = {"children": {"value": 1.5}, "most_children": 7, "truth": truth}
     return shares | more | {"scattered": scattered, "smaller": smaller, "larger": larger}
@@ -25,7 +26,7 @@ def step(smaller, larger, *, truth=None):
 
 MADE = {
     "run": "a",
-    "pairs": [pair("b"), pair("c")],
+    "pairs": [pair("b"), pair("c", same_number=0.3)],
     "universality": {"least": 0.7}
     | {way: {"every": SHARE, "any": SHARE} for way in ("decoder", "activation")},
     "splitting": None,
@@ -39,8 +40,12 @@ def test_both_directions_of_each_pair_are_told():
     ways = {row[1] for row in table.rows}
     assert ways == {"decoder", "activation"}
     assert table.rows[2][2:] == [
-        "3,000", "2", "0.500 (0.250 to 0.750); 0.125", *["50.0 (12.5)"] * 3,
+        "3,000 of 3,002", "0.500 (0.250 to 0.750); 0.125", *["50.0 % (12.5 %)"] * 3,
     ]  # fmt: skip
+
+
+def test_runs_that_began_with_the_same_directions_are_named():
+    assert matching_tables.begun_alike(MADE) == {"c": 0.3}
 
 
 def test_universality_takes_two_others():

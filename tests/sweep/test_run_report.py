@@ -242,8 +242,8 @@ def test_matching_and_splitting_are_told(whole):
     one = made["pairs"][0]["activation"]["forward"]
     row = f"run to {OTHER}"
     median = one["median"]
-    assert cell(page, row, 4).startswith(f"{median['value']:.3f} ({median['low']:.3f} to")
-    assert cell(page, row, 6).startswith(f"{100 * one['mutual']['0.7']['value']:.1f} (")
+    assert cell(page, row, 3).startswith(f"{median['value']:.3f} ({median['low']:.3f} to")
+    assert cell(page, row, 5).startswith(f"{100 * one['mutual']['0.7']['value']:.1f} % (")
 
 
 def test_the_page_loads_nothing_and_labels_are_text(run):
