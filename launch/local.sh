@@ -39,4 +39,6 @@ echo "== 3/4 embeddings to a sparse autoencoder: runs/$name"
   ${train[@]+"${train[@]}"} --workdir="runs/$name"
 
 echo "== 4/4 what its latents respond to"
+"$sae_jax" encode "runs/$name"
+"$sae_jax" label "runs/$name"
 "$sae_jax" latents "runs/$name"

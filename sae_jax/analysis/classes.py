@@ -39,23 +39,31 @@ def read_classes(
     Raises:
         UsageError: there are no records, or no such field, or it has no classes.
     """
-    records = list(all_records(reader, wanted="classes"))
-    known = [name for name in ((field,) if field else FIELDS) if name in records[0]]
-    if not known:
-        raise UsageError(
-            f"{reader.folder}: its records have the fields {', '.join(records[0])}; expected "
-            f"{field or ' or '.join(FIELDS)}, the class of each row. Name one with --classes."
-        )
-    values = np.array([str(record.get(known[0])) for record in records])
+    chosen, found = "", []
+    for record in all_records(reader, wanted="classes"):
+        if not chosen:
+            chosen = next((name for name in _wanted(field) if name in record), "")
+            if not chosen:
+                raise UsageError(
+                    f"{reader.folder}: its records have the fields {', '.join(record)}; "
+                    f"expected {' or '.join(_wanted(field))}, the class of each row. Name one "
+                    "with --classes."
+                )
+        found.append(str(record.get(chosen)))
+    values = np.array(found)
     names, of_row, sizes = np.unique(values, return_inverse=True, return_counts=True)
     kept = np.flatnonzero((sizes >= least_rows) & (names != "None"))
     if not 2 <= len(kept) <= MOST_CLASSES:
         raise UsageError(
-            f"{reader.folder}: the field {known[0]} has {len(kept):,} values with at least "
+            f"{reader.folder}: the field {chosen} has {len(kept):,} values with at least "
             f"{least_rows} rows; expected 2 to {MOST_CLASSES:,} classes. Name another field "
             "with --classes."
         )
     kept = kept[np.argsort(-sizes[kept], kind="stable")]
     place = np.full(len(names), -1)
     place[kept] = np.arange(len(kept))
-    return Classes(known[0], [str(names[i]) for i in kept], place[of_row])
+    return Classes(chosen, [str(names[i]) for i in kept], place[of_row])
+
+
+def _wanted(field: str) -> tuple[str, ...]:
+    return (field,) if field else FIELDS

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from sae_jax.analysis.codes import StoredCodes
-from sae_jax.analysis.intervals import interval
+from sae_jax.analysis.intervals import interval, mean_with_interval
 from sae_jax.analysis.terms import Terms, without_likes
 
 N_STRONGEST = 50  # texts that name a latent, and most that judge the name
@@ -215,14 +215,17 @@ def describe(labels: Sequence[Label], *, most: int, seed: int) -> str:
     ):
         known = [score for score in scores if score]
         if known:
-            f1, auroc = (np.mean([getattr(s, of) for s in known]) for of in ("f1", "auroc"))
-            lines.append(f"  {said} F1 {f1:.3f}, AUROC {auroc:.3f} (means of {len(known):,})")
+            f1, auroc = (
+                mean_with_interval(np.array([getattr(s, of) for s in known]), seed=seed)
+                for of in ("f1", "auroc")
+            )
+            lines.append(f"  {said} F1 {f1}, AUROC {auroc}, means of {len(known):,}")
     named = [label for label in labels if label.easy and label.hard]
     drawn = np.random.default_rng(seed).permutation(len(named))[:most].tolist()
     lines.append(f"{len(drawn)} of them, drawn at random:")
     for label in (named[i] for i in drawn):
         assert label.easy, "chosen so"
         assert label.hard, "chosen so"
-        f1 = f"F1 {label.easy.f1:.2f} easy, {label.hard.f1:.2f} hard"
-        lines.append(f"  latent {label.latent}: {label.text} ({f1})")
+        held = f"F1 {label.easy.f1:.2f} easy, {label.hard.f1:.2f} hard"
+        lines.append(f"  latent {label.latent}: {label.text} ({held})")
     return "\n".join(lines)

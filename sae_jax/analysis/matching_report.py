@@ -16,6 +16,7 @@ from sae_jax.analysis.family_report import read_labels
 from sae_jax.analysis.matching import WAYS, Nearest, Pair
 from sae_jax.analysis.matching_runs import Run
 from sae_jax.analysis.splitting import Step, Tree
+from sae_jax.data.numbers import without_nan
 
 FORMAT = 1
 BINS = np.linspace(0, 1, 41).round(3)  # of the histograms of similarity
@@ -25,11 +26,14 @@ MEASURES = {"activation": "correlation", "decoder": "cosine"}
 
 
 class Compared(NamedTuple):
-    """The first run matched with each other; and from size to size, where all differ."""
+    """The first run matched with each other; and from size to size, where all differ.
+
+    Two runs of one size make a step, too: what training anew does without growing.
+    """
 
     runs: list[Run]
     pairs: list[Pair]
-    steps: list[Step]  # of splitting; empty where two runs are of one size
+    steps: list[Step]  # of splitting; empty where two of three or more runs are of one size
     direct: Step | None  # from the smallest size to the largest, of three or more
 
 
@@ -43,7 +47,7 @@ def compare(
 
     sizes = [run.stored.manifest.n_latents for run in runs]
     pairs = [pair(0, other) for other in range(1, len(runs))]
-    if len(set(sizes)) < len(sizes):
+    if len(runs) > 2 and len(set(sizes)) < len(sizes):
         return Compared(list(runs), pairs, [], None)
     order = np.argsort(sizes).tolist()
     steps = [splitting.find_step(pair(*two)) for two in itertools.pairwise(order)]
@@ -109,7 +113,7 @@ def _who(run: Run) -> dict[str, Any]:
 def _matched(pair: Pair, *, way: str, seed: int) -> dict[str, Any]:
     real, null = pair.real[way], pair.null[way]
     return {"measure": MEASURES[way]} | {
-        direction: _plain(
+        direction: without_nan(
             matching.summarise(getattr(real, direction), getattr(null, direction), seed=seed)
         )
         | {"histogram": _histogram(getattr(real, direction), getattr(null, direction))}
@@ -126,15 +130,6 @@ def _histogram(real: Nearest, null: Nearest) -> dict[str, Any]:
     return {"edges": BINS.tolist()} | counts
 
 
-def _plain(value: Any) -> Any:
-    """Named tuples as mappings, however deep they lie."""
-    if hasattr(value, "_asdict"):
-        return {name: _plain(one) for name, one in value._asdict().items()}
-    return (
-        {name: _plain(one) for name, one in value.items()} if isinstance(value, dict) else value
-    )
-
-
 def _splitting(compared: Compared, *, concepts: Concepts | None, seed: int) -> dict[str, Any]:
     steps, direct = compared.steps, compared.direct
     runs = [step.smaller for step in steps] + [steps[-1].larger]
@@ -149,14 +144,14 @@ def _splitting(compared: Compared, *, concepts: Concepts | None, seed: int) -> d
             {
                 "smaller": step.smaller.name,
                 "larger": step.larger.name,
-                **_plain(splitting.measure(step, seed=seed)),
-                "truth": _plain(splitting.follow_truth(step, concepts, seed=seed))
+                **without_nan(splitting.measure(step, seed=seed)),
+                "truth": without_nan(splitting.follow_truth(step, concepts, seed=seed))
                 if concepts
                 else None,
             }
             for step in steps
         ],
-        "consistency": _plain(splitting.consistency(steps, direct, seed=seed))
+        "consistency": without_nan(splitting.consistency(steps, direct, seed=seed))
         if direct
         else None,
         # Drawn at random from the latents of the smallest run that have split.

@@ -67,6 +67,8 @@ def _splitting(splitting: Mapping[str, Any]) -> Iterator[str]:
         f"Splitting: a child's parent is the latent most like it by {splitting['way']}, from "
         f"{splitting['least']} on"
     )
+    if splitting["sizes"][0] == splitting["sizes"][-1]:
+        yield "  Both are of one size: this is what training anew does without growing"
     for step in splitting["steps"]:
         yield from _step(step)
     if splitting["consistency"]:
@@ -92,9 +94,10 @@ def _step(step: Mapping[str, Any]) -> Iterator[str]:
     children, shared = step["children"], step["rows_shared"]
     yield (
         f"    {children['value']:.2f} ({children['null']:.2f}) children on average, "
-        f"{step['most_children']} at most; a child's parent is on for\n"
-        f"    {_with_null(shared)} of its rows"
+        f"{step['most_children']} at most"
     )
+    if shared["value"] is not None:  # there are children
+        yield f"    a child's parent is on for {_with_null(shared)} of its rows"
     truth = step["truth"]
     if truth and truth["n_links"]:
         right = 100 * (truth["same"] + truth["above"])

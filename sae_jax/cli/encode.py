@@ -5,8 +5,10 @@
   sae-jax encode runs/first --task_index=0 --task_count=4
 
 Writes RUN/codes/CORPUS: codes by row and by latent, and near misses, as .npy files that are
-mapped and not read (sae_jax.analysis.codes.open_codes). Interrupted, the same command goes
-on. Several tasks, on one machine or many, share the rows; the last to end completes them.
+mapped and not read (sae_jax.analysis.codes.open_codes); and RUN/features/CORPUS: of each latent
+histogram, likeness and company (sae_jax.analysis.features.open_pages). Interrupted, the same
+command goes on. Several tasks, on one machine or many, share the rows; the last to end
+completes them.
 """
 
 from absl import flags
@@ -21,7 +23,9 @@ def define_flags(values: flags.FlagValues) -> None:
 
 def run(values: flags.FlagValues, arguments: list[str]) -> None:
     # Imported here: JAX takes a second, which `--help` need not wait for.
-    from sae_jax.analysis import encode
+    import numpy as np
+
+    from sae_jax.analysis import codes, encode, feature_tables
     from sae_jax.sweep.tasks import find_task
     from sae_jax.train.plan import size
 
@@ -40,6 +44,11 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
     if manifest is None:
         print(f"Task {task.index} of {task.count} is done; others are not yet.")
         return
+    stored = codes.open_codes(out)
+    tables = feature_tables.folder_for(folder, stored)
+    if not feature_tables.are_of(stored, out=tables):
+        print(f"Histograms, likeness and company of the latents: {tables}", flush=True)
+        feature_tables.make(stored, W_dec=np.asarray(sae.W_dec), out=tables)
     print(
         f"Done: {manifest.n_on:,} entries, {manifest.n_on / manifest.n_rows:.1f} a row. "
         f"Open them: sae_jax.analysis.codes.open_codes('{out}')"

@@ -7,6 +7,7 @@ defect of sae_jax shows a traceback.
 
 import dataclasses
 import importlib
+import os
 import re
 import sys
 import textwrap
@@ -101,6 +102,9 @@ def main() -> None:
     except SaeJaxError as error:
         print(f"{name}: {error}", file=sys.stderr)
         code = error.exit_code
+    except BrokenPipeError:  # such as `| head`: whoever read this has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
     except OSError as error:
         print(
             f"{name}: {error.filename or 'a file'}: {error.strerror or error}. "

@@ -6,8 +6,9 @@
 
 The first run is matched with each other, by decoder rows and by activation on its own corpus
 or that of --shards, of which all need codes. Where no two runs are of one size, also from each
-size to the next: children, and true concepts where the corpus has a hierarchy. Every number
-stands beside what chance gives. Writes to RUN/matching/CORPUS/ a .json, a .csv with a line for
+size to the next: children, and true concepts where the corpus has a hierarchy. Two runs alone
+may be of one size: how much "splits" by training anew. Every number stands beside what chance
+gives. Writes to RUN/matching/CORPUS/ a .json, a .csv with a line for
 each latent, and one for each child, named by the other runs and a hash of where they lie.
 """
 

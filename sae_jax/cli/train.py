@@ -144,7 +144,8 @@ def _train(values: flags.FlagValues, *, config: Config, watch: "Watchdog") -> in
             result = loop.train(config, reader=reader, workdir=workdir, mesh=mesh, watch=watch)
     say(f"\nResults, also in {workdir / 'summary.json'}\n{summary.describe(result)}")
     say(
-        f"\nNext\n  sae-jax latents {workdir}      # what its latents respond to"
+        f"\nNext\n  sae-jax encode {workdir} && sae-jax latents {workdir}      "
+        "# what its latents respond to"
         f"\n  python -c \"import sae_jax; print(sae_jax.load('{workdir}'))\""
     )
     return 0

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from planted_codes import stored_of
 
-from sae_jax.analysis import concepts, matching, matching_figures, matching_report, splitting
+from sae_jax.analysis import (
+    concepts,
+    matching,
+    matching_figures,
+    matching_report,
+    matching_words,
+    splitting,
+)
 from sae_jax.analysis.matching_runs import Run
 
 N_ROWS = 4_000
@@ -182,8 +189,14 @@ def test_figures_show_what_was_found(sizes):
     np.testing.assert_array_equal(panels[0].patches[1].get_data().values, counts)
 
 
-def test_two_runs_of_one_size_are_not_a_step(sizes):
+def test_of_three_runs_two_of_one_size_are_not_a_step_but_two_alone_are_a_control(sizes):
     again = sizes[0]._replace(name="again")
     compared = matching_report.compare([*sizes, again], say=str)
     assert compared.steps == []
     assert matching_report.make(compared, concepts=None)["splitting"] is None
+    made = matching_report.make(
+        matching_report.compare([sizes[0], again], say=str), concepts=None
+    )
+    (step,) = made["splitting"]["steps"]
+    assert (step["split"]["value"], step["one"]["value"], step["novel"]["value"]) == (0, 1, 0)
+    assert "Both are of one size" in matching_words.describe(made)

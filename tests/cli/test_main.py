@@ -1,5 +1,8 @@
 """The program itself: help, and each command's help, fit a screen and can be copied."""
 
+import subprocess
+import sys
+
 import pytest
 
 from sae_jax.cli import main
@@ -20,3 +23,17 @@ def test_a_commands_help_has_examples_and_every_flag(command, capsys):
     assert shown.count(f"sae-jax {command} ") >= 2
     assert len(shown.splitlines()) <= 50
     assert max(len(line) for line in shown.splitlines()) <= 100
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    done = subprocess.Popen(
+        [sys.executable, "-c", "from sae_jax.cli import main\n"
+         "main.dispatch = lambda argv: [print('x' * 80, flush=True) for _ in range(99_999)]\n"
+         "main.main()"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert done.stdout.readline() == "x" * 80 + "\n"
+    done.stdout.close()
+    assert done.wait(timeout=60) == 141
+    assert done.stderr.read() == ""
+    done.stderr.close()
