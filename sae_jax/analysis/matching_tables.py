@@ -9,7 +9,7 @@ from typing import Any
 
 from sae_jax.analysis.matching import WAYS
 from sae_jax.analysis.matching_words import MOST_BY_NUMBER
-from sae_jax.analysis.tables import Table, with_interval, with_null
+from sae_jax.analysis.tables import Table, number, with_interval, with_null
 
 STEPS = {
     "split": "split into two or more",
@@ -82,7 +82,10 @@ def splitting(made: Mapping[str, Any]) -> Table | None:
         + [f"{100 * step['scattered'][name]:.1f}" for step in found["steps"]]
         for name in ("split", "one", "vanished")
     ]
-    rows.append(["children, mean"] + [f"{s['children']['value']:.2f}" for s in found["steps"]])
+    rows.append(
+        ["children, mean"]
+        + [number(s["children"]["value"], form=".2f") for s in found["steps"]]
+    )
     rows.append(["children, most"] + [str(s["most_children"]) for s in found["steps"]])
     truths = [step["truth"] or {"n_links": 0} for step in found["steps"]]
     if any(truth["n_links"] for truth in truths):

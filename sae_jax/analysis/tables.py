@@ -47,5 +47,10 @@ def with_interval(one: Mapping[str, Any], *, form: str = ".3f") -> str:
 
 def with_null(one: Mapping[str, Any]) -> str:
     """A share, its interval, and in brackets what it is by chance, all in percent."""
-    value, low, high, null = (100 * one[name] for name in ("value", "low", "high", "null"))
-    return f"{value:.1f}, {low:.1f} to {high:.1f} ({null:.1f})"
+    if one["value"] is None:
+        return ""
+    value, low, high, null = (
+        "?" if one[name] is None else f"{100 * one[name]:.1f}"
+        for name in ("value", "low", "high", "null")
+    )
+    return f"{value}, {low} to {high} ({null})"

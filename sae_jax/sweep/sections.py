@@ -224,7 +224,12 @@ def _matching(found: Analysis) -> Iterator[str]:
                 "runs: of one seed, the two began with the same directions. Another seed "
                 "shows how much of the likeness comes of that."
             )
-        consistency = (made["splitting"] or {}).get("consistency")
+        splitting = made["splitting"] or {"sizes": [], "consistency": None}
+        if splitting["sizes"] and splitting["sizes"][0] == splitting["sizes"][-1]:
+            yield page.small(
+                "Both are of one size: this is what training anew does without growing."
+            )
+        consistency = splitting["consistency"]
         if consistency:
             yield page.small(
                 f"{with_null(consistency)} % of the largest run's latents have the same "

@@ -23,4 +23,6 @@ def test_numbers_come_with_their_interval_and_null_is_empty():
     assert tables.with_interval(one | {"low": None}) == "0.500 (? to 0.750)"
     assert tables.with_interval(one | {"value": None}) == ""
     assert tables.with_null(one) == "50.0, 25.0 to 75.0 (12.5)"
+    assert tables.with_null(one | {"null": None}) == "50.0, 25.0 to 75.0 (?)"
+    assert tables.with_null(one | {"value": None}) == ""
     assert tables.number(None) == ""

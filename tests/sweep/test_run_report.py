@@ -246,6 +246,21 @@ def test_matching_and_splitting_are_told(whole):
     assert cell(page, row, 5).startswith(f"{100 * one['mutual']['0.7']['value']:.1f} % (")
 
 
+def test_a_match_of_one_size_is_said_to_be_a_control(run):
+    (path,) = (run / "matching" / corpus_of(run)).glob("*.json")
+    made = json.loads(path.read_text())
+    page, _ = sections_of(run)
+    assert "Both are of one size" not in page
+    made["splitting"]["sizes"] = [32, 32]
+    step = made["splitting"]["steps"][0]
+    # As where no latent of the one has a child in the other.
+    step["rows_shared"] |= dict.fromkeys(("value", "low", "high", "null"))
+    path.write_text(json.dumps(made))
+    page, _ = sections_of(run)
+    assert "Both are of one size" in page
+    assert cell(page, "rows of a child that its parent is on for, %") == ""
+
+
 def test_the_page_loads_nothing_and_labels_are_text(run):
     corpus = corpus_of(run)
     path = run / "features" / corpus / "labels.jsonl"
