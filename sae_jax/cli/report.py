@@ -1,10 +1,13 @@
-"""Report on a sweep or a run: tables, figures and scaling laws on one offline page.
+"""Report on a sweep or a run: tables, figures, laws and analysis on one offline page.
 
   sae-jax report runs/grid
   sae-jax report runs/first --out=first-report
 
-Reads the folder alone, whoever trained in it, and whatever is not finished yet. Writes
-DIR/report: index.html, each figure as SVG and PNG, report.json and members.csv.
+Reads the folder alone, whoever trained in it, and whatever is not finished yet. What evaluate,
+label, families and match have written of a run is shown too, corpus by corpus; what is absent
+is said with the command that makes it. Writes DIR/report: index.html, each figure as SVG and
+PNG, report.json and members.csv; of analysis in CORPUS/ (of a sweep in MEMBER/CORPUS/) its
+figures, quality.csv, labels.csv and families.csv.
 """
 
 import pathlib

@@ -9,24 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sae_jax.analysis.drawing import STYLE, log_ticks, plain_log_y
 from sae_jax.sweep.laws import Corpus
 from sae_jax.sweep.results import Finished, Result
 
 MARKS = "os^Dv*PX"
 MOST_PANELS_IN_A_ROW = 3
-STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "font.family": "sans-serif",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e4e4e4",
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "svg.hashsalt": "sae_jax",  # the same numbers give the same file
-    "figure.facecolor": "white",
-}
 
 
 def styled(values: Sequence[int]) -> dict[int, dict[str, Any]]:
@@ -58,19 +46,6 @@ def draw(corpus: Corpus, *, results: Sequence[Result]) -> dict[str, Figure]:
         return figures
 
 
-def _log_ticks(axis: Any, values: Sequence[int]) -> None:
-    axis.set_ticks(sorted(set(values)), [f"{value:,}" for value in sorted(set(values))])
-    axis.set_minor_locator(matplotlib.ticker.NullLocator())
-
-
-def _plain_log_y(axes: Axes) -> None:
-    """Numbers such as 0.2 on a logarithmic axis that spans less than two decades."""
-    low, high = axes.get_ylim()
-    if high / low < 100:
-        axes.yaxis.set_minor_formatter(matplotlib.ticker.FormatStrFormatter("%.2g"))
-        axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%.2g"))
-
-
 def _sizes(corpus: Corpus) -> Figure:
     """Held-out fvu against the dictionary's size, with the fitted law of each k."""
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
@@ -95,8 +70,8 @@ def _sizes(corpus: Corpus) -> Figure:
                 linestyle=":",
             )
     axes.set(xscale="log", yscale="log", xlabel="n_latents", ylabel="held-out fvu")
-    _log_ticks(axes.xaxis, sizes)
-    _plain_log_y(axes)
+    log_ticks(axes.xaxis, sizes)
+    plain_log_y(axes)
     joint = "; dotted: the joint law" if corpus.joint else ""
     axes.set_title(f"c · n^−α of each k{joint}", loc="left", fontsize=9)
     figure.legend(loc="outside right upper")
@@ -111,8 +86,8 @@ def _ks(corpus: Corpus) -> Figure:
         own = sorted((one.k, one.fvu) for one in corpus.best if one.n_latents == n_latents)
         axes.plot(*zip(*own, strict=True), **style, linewidth=1, label=f"{n_latents:,} latents")
     axes.set(xscale="log", yscale="log", xlabel="k", ylabel="held-out fvu")
-    _log_ticks(axes.xaxis, [one.k for one in corpus.best])
-    _plain_log_y(axes)
+    log_ticks(axes.xaxis, [one.k for one in corpus.best])
+    plain_log_y(axes)
     figure.legend(loc="outside right upper")
     return figure
 
@@ -144,7 +119,7 @@ def _compute(corpus: Corpus) -> Figure:
     for axes in panels:
         axes.set(xscale="log", yscale="log")
         axes.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
-        _plain_log_y(axes)
+        plain_log_y(axes)
     figure.legend(loc="outside right upper")
     return figure
 
@@ -193,7 +168,7 @@ def _finish_curves(axes: Axes) -> None:
     axes.set(yscale="log", ylabel="fvu")
     axes.label_outer()
     axes.xaxis.set_major_formatter(matplotlib.ticker.EngFormatter())
-    _plain_log_y(axes)
+    plain_log_y(axes)
 
 
 def _density(axes: Axes, result: Result, *, color: Any) -> None:

@@ -1,15 +1,12 @@
 """A report as one HTML page that loads nothing: no script, no font, no picture."""
 
 import html
-import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
-
-import matplotlib
-from matplotlib.figure import Figure
+import re
+from collections.abc import Mapping, Sequence
 
 from sae_jax.analysis.scaling import PAPER_ALPHA, PowerLaw
-from sae_jax.sweep import figures
+from sae_jax.analysis.tables import Table
 from sae_jax.sweep.laws import Corpus
 from sae_jax.sweep.results import Finished, Result
 from sae_jax.train.metrics import duration
@@ -18,17 +15,18 @@ STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
        max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { margin-top: 2.2rem; }
-h3 { margin: 1.6rem 0 .3rem; }
-.wide { overflow-x: auto; }
+h3 { margin: 1.6rem 0 .3rem; } h4 { margin: 1.2rem 0 .3rem; }
+.wide { overflow-x: auto; margin: .6rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .82em; }
 th, td { padding: .2rem .6rem .2rem 0; text-align: right; white-space: nowrap; }
 th { border-bottom: 1px solid #1a1a1a; vertical-align: bottom; }
 td { border-bottom: 1px solid #e4e4e4; }
-th:first-child, td:first-child { text-align: left; }
+th.text, td.text { text-align: left; }
+td.text + td.text { white-space: normal; }
 figure { margin: .5rem 0; } svg { max-width: 100%; height: auto; }
 .failed { color: #a11; } .note { color: #555; font-size: .9em; max-width: 48rem; }
 @media print { body { margin: 0; max-width: none; font-size: 11px; }
-               figure, table, h3 { break-inside: avoid; } h2, h3 { break-after: avoid; } }
+               figure, table, h3 { break-inside: avoid; } h2, h3, h4 { break-after: avoid; } }
 """
 # The report may load nothing, and shows nothing but itself.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -50,23 +48,18 @@ NOTES = {
 }
 
 
-def as_svg(figure: Figure) -> str:
-    """The picture as an element of a page."""
-    text = io.StringIO()
-    with matplotlib.rc_context(figures.STYLE):  # its salt makes equal figures equal files
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    svg = text.getvalue()
-    return svg[svg.index("<svg") :]
-
-
 def render(
     title: str,
     *,
     results: Sequence[Result],
     corpora: Sequence[tuple[Corpus, Mapping[str, str]]],
+    analyses: Sequence[tuple[str, str]],
     made_by: str,
 ) -> str:
-    """The page; each corpus comes with its figures as SVG elements, by name."""
+    """The page; each corpus comes with its figures as SVG elements, by name.
+
+    Analyses are titles, and parts of the page.
+    """
     sections = [_unfinished(results)]
     for corpus, drawn in corpora:
         sections += [
@@ -76,6 +69,8 @@ def render(
             _seeds(corpus),
             *(_figure(name, drawn[name], corpus=corpus) for name in CAPTIONS if name in drawn),
         ]
+    for name, part in analyses:
+        sections += [f"<h2>{html.escape(name)}</h2>", part]
     n_done = sum(result.state == "finished" for result in results)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -88,17 +83,28 @@ def render(
     )
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Of texts, which are escaped."""
-
-    def line(cells: Sequence[str], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
-
-    body = "\n".join(line(row, "td") for row in rows)
+def figure(title: str, svg: str, *, note: str = "", level: int = 3) -> str:
+    """A picture under a heading of this level; texts are escaped."""
+    own = html.escape(title)
+    below = small(note) if note else ""
     return (
-        f'<div class="wide"><table><thead>{line(head, "th")}</thead>\n'
-        f"<tbody>\n{body}\n</tbody></table></div>"
+        f"<h{level}>{own}</h{level}>\n"
+        f'<figure role="img" aria-label="{own}">{svg}</figure>\n{below}'
     )
+
+
+def subtitle(text: str) -> str:
+    return f"<h4>{html.escape(text)}</h4>"
+
+
+def paragraph(text: str) -> str:
+    return f"<p>{html.escape(text)}</p>"
+
+
+def small(text: str) -> str:
+    """A note; what stands between backticks is a command or the like."""
+    own = re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(text))
+    return f'<p class="note">{own}</p>'
 
 
 def _unfinished(results: Sequence[Result]) -> str:
@@ -131,7 +137,7 @@ def _members(members: Sequence[Finished]) -> str:
         for one in members
     ]  # fmt: skip
     devices = ", ".join(sorted({one.device for one in members}))
-    return _table(head, rows) + (
+    return Table(head, rows).as_html() + (
         f'<p class="note">On {html.escape(devices)}. Of members that trained together, the '
         "time is each one's share. fvu: share of the variance that the reconstruction misses; "
         "held out, cosine and L0 on rows that training never saw. dense: "
@@ -156,17 +162,12 @@ def _seeds(corpus: Corpus) -> str:
         ]
         for one in corpus.seeds
     ]  # fmt: skip
-    return "<h3>Over seeds</h3>" + _table(head, rows)
+    return "<h3>Over seeds</h3>" + Table(head, rows).as_html()
 
 
 def _figure(name: str, svg: str, *, corpus: Corpus) -> str:
-    note = f'<p class="note">{html.escape(NOTES[name])}</p>' if name in NOTES else ""
     laws = _laws(corpus) if name == "fvu-and-size" else ""
-    title = html.escape(CAPTIONS[name])
-    return (
-        f'<h3>{title}</h3>\n<figure role="img" aria-label="{title}">{svg}'
-        f"</figure>\n{note}{laws}"
-    )
+    return figure(CAPTIONS[name], svg, note=NOTES.get(name, "")) + laws
 
 
 def _laws(corpus: Corpus) -> str:
@@ -185,7 +186,7 @@ def _laws(corpus: Corpus) -> str:
         paper = [f"{a[law.k]:.3f}" if law.k in a else "" for a in PAPER_ALPHA.values()]
         rows.append([str(law.k), *held_out, *extra, *_law_cells(law.train), *paper])
     return (
-        _table(head, rows)
+        Table(head, rows).as_html()
         + '<p class="note">Laws fvu = c · n_latents^−α at one k; a negative α means that '
         "more latents do worse. The paper's are of training error, on other embeddings (1,536 "
         "wide), over five sizes. The interval is Student's, and wide with few points: three "

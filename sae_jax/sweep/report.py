@@ -11,15 +11,16 @@ from typing import Any
 from matplotlib.figure import Figure
 
 import sae_jax
+from sae_jax.analysis.drawing import as_png, as_svg
 from sae_jax.data.manifest import write_atomically
 from sae_jax.data.numbers import to_json
-from sae_jax.sweep import figures, laws, page, results
+from sae_jax.sweep import analysis_numbers, figures, laws, page, results, sections
+from sae_jax.sweep.analyses import Analysis, read_analyses, written
 from sae_jax.sweep.laws import Corpus
 from sae_jax.sweep.results import Finished, Result
 from sae_jax.train import run_folder
 
 FORMAT = 1
-PIXELS_PER_INCH = 160
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Report:
 
     results: list[Result]
     corpora: list[Corpus]
+    analyses: dict[str, list[Analysis]]  # by name of the run; of each corpus it has files of
 
 
 def read(folder: pathlib.Path) -> Report:
@@ -37,39 +39,73 @@ def read(folder: pathlib.Path) -> Report:
         UsageError: the folder is neither a sweep's nor a run's.
     """
     found = results.read_results(folder)
-    return Report(found, laws.corpora(results.finished(found), results=found))
+    return Report(
+        found,
+        laws.corpora(results.finished(found), results=found),
+        {one.name: read_analyses(one.folder) for one in found if one.config},
+    )
 
 
 def write(report: Report, *, title: str, out: pathlib.Path) -> list[pathlib.Path]:
-    """Writes index.html, report.json, members.csv and each figure as SVG and PNG."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Writes index.html, report.json, members.csv and each figure as SVG and PNG.
+
+    What analysis has found is in folders by corpus, of a sweep by member and corpus.
+    """
     drawn = [figures.draw(one, results=report.results) for one in report.corpora]
-    svgs = [{name: page.as_svg(figure) for name, figure in one.items()} for one in drawn]
-    files = {
+    svgs = [{name: as_svg(figure) for name, figure in one.items()} for one in drawn]
+    files: dict[str, bytes] = {}
+    for place, pictures in enumerate(drawn):
+        for name, figure in pictures.items():
+            stem = name if len(drawn) == 1 else f"{name}-{place + 1}"
+            files |= _picture(stem, figure, svg=svgs[place][name])
+    parts = []
+    for name, analyses in report.analyses.items():
+        for found in analyses:
+            alone = len(report.results) == 1
+            folder = found.corpus if alone else f"{name}/{found.corpus}"
+            heading = f"Analysis on {found.corpus}" if alone else f"{name} on {found.corpus}"
+            part, own = _analysis(found)
+            parts.append((heading, part))
+            files |= {f"{folder}/{file}": content for file, content in own.items()}
+    if not parts and len(report.results) == 1 and report.results[0].summary:
+        parts = [("Analysis", page.small(_nothing_yet(report.results[0].folder)))]
+    files |= {
         "index.html": page.render(
             title,
             results=report.results,
             corpora=list(zip(report.corpora, svgs, strict=True)),
+            analyses=parts,
             made_by=f"By sae_jax {sae_jax.__version__}.",
         ).encode(),
-        "report.json": to_json(as_json(report), indent=1).encode(),
         "members.csv": as_csv([one for c in report.corpora for one in c.members]).encode(),
+        # The numbers last: where they are newer than every run's end, the report is whole.
+        "report.json": to_json(as_json(report), indent=1).encode(),
     }
-    for place, pictures in enumerate(drawn):
-        for name, figure in pictures.items():
-            stem = name if len(drawn) == 1 else f"{name}-{place + 1}"
-            files[f"{stem}.svg"] = svgs[place][name].encode()
-            files[f"{stem}.png"] = _as_png(figure)
-    # The numbers last: where they are newer than every run's end, the report is whole.
-    for name in sorted(files, key=lambda name: name == "report.json"):
-        write_atomically(out / name, files[name])
-    return [out / name for name in files]
+    for file, content in files.items():
+        (out / file).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(out / file, content)
+    return [out / "index.html", *(out / file for file in files if file != "index.html")]
 
 
-def _as_png(figure: Figure) -> bytes:
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=PIXELS_PER_INCH)
-    return picture.getvalue()
+def _nothing_yet(run: pathlib.Path) -> str:
+    return (
+        f"None yet: `sae-jax encode {run}` comes first, then `sae-jax evaluate`, `label`, "
+        "`families` and `match`."
+    )
+
+
+def _analysis(found: Analysis) -> tuple[str, dict[str, bytes]]:
+    """A part of the page, and the files that go with it."""
+    shown = sections.figures(found)
+    svgs = {one.name: as_svg(one.figure) for one in shown}
+    files = {name: text.encode() for name, text in analysis_numbers.as_csv(found).items()}
+    for one in shown:
+        files |= _picture(one.name, one.figure, svg=svgs[one.name])
+    return sections.as_html(found, shown, svgs=svgs), files
+
+
+def _picture(stem: str, figure: Figure, *, svg: str) -> dict[str, bytes]:
+    return {f"{stem}.svg": svg.encode(), f"{stem}.png": as_png(figure)}
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -84,6 +120,10 @@ def as_json(report: Report) -> dict[str, Any]:
                 "error": result.error,
                 "numbers": numbers.get(result.name),
                 "curves": result.curves,
+                "analysis": {
+                    found.corpus: analysis_numbers.as_json(found)
+                    for found in report.analyses.get(result.name, ())
+                },
             }
             for result in report.results
         ],
@@ -108,10 +148,12 @@ def _fields(law: Any) -> dict[str, Any] | None:
 
 
 def is_current(folder: pathlib.Path, *, out: pathlib.Path) -> bool:
-    """Whether nothing has ended in the folder since its report was written."""
+    """Whether nothing has ended or been analysed in the folder since its report was written."""
     made = out / "report.json"
-    ended = [*folder.glob("*/summary.json"), *folder.glob(f"*/{run_folder.FAILURE}")]
-    since = [path.stat().st_mtime_ns for path in ended]
+    changed = [*folder.glob("*/summary.json"), *folder.glob(f"*/{run_folder.FAILURE}")]
+    for config in folder.glob("*/config.json"):
+        changed += written(config.parent)
+    since = [path.stat().st_mtime_ns for path in changed]
     return made.exists() and made.stat().st_mtime_ns >= max(since, default=0)
 
 
@@ -142,4 +184,8 @@ def describe(report: Report) -> str:
                 lines.append(
                     f"  k {law.k:<4} held-out fvu falls with n_latents: α = {alpha:.3f}{known}"
                 )
+    for name, analyses in report.analyses.items():
+        for found in analyses:
+            own = ", ".join(analysis_numbers.found_in(found)) or "nothing that can be shown"
+            lines.append(f"  {name} on {found.corpus}: {own}")
     return "\n".join(lines)

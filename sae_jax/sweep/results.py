@@ -32,6 +32,7 @@ class Point(NamedTuple):
 class Result(NamedTuple):
     """One run of a sweep, as far as it has come."""
 
+    folder: pathlib.Path
     name: str
     variant: str  # its overrides other than n_latents, k and seed
     config: Config | None  # None where it was never begun
@@ -93,6 +94,7 @@ def _read(folder: pathlib.Path, *, overrides: Mapping[str, Any], name: str) -> R
     failure = run_folder.read_failure(folder)
     others = {key.rsplit(".", 1)[-1]: value for key, value in overrides.items()}
     return Result(
+        folder=folder,
         name=name,
         variant=",".join(f"{k}={v}" for k, v in others.items() if k not in OF_A_LAW),
         config=run_folder.read_config(folder) if begun else None,
