@@ -16,10 +16,13 @@ from sae_jax.analysis import quality_table
 from sae_jax.analysis.intervals import mean_with_interval
 from sae_jax.data.numbers import without_nan
 
-LEFT_OUT = ("robust_", "progressive_", "density")
+LEFT_OUT = "robust_"  # too many; they stand in the CSV
+QUANTILES = ("quantile 0.05", "quantile 0.5", "quantile 0.95")
 MEASURES = {
     "fvu": "fvu", "cosine": "cosine of row and reconstruction", "l0": "L0",
-    "dead_fraction": "dead latents", "encoder_decoder_cosine": "cosine of encoder and decoder",
+    "dead_fraction": "dead latents", "density": "density,",
+    "encoder_decoder_cosine": "cosine of encoder and decoder",
+    "progressive_fvu": "fvu of 2,048 rows at",
     "recall@10": "recall@10", "ndcg@10": "nDCG@10", "probe_accuracy": "linear probe, accuracy",
     "concepts_f1": "concepts, F1 of", "classes_f1": "classes, F1 of",
     "labelled": "latents with a label",
@@ -54,7 +57,8 @@ def read(run: pathlib.Path) -> dict[tuple[str, str, str], str]:
     found = {
         row[:3]: shown(row._asdict())
         for row in rows
-        if not row.measure.startswith(LEFT_OUT) and "quantile" not in row.at
+        if not row.measure.startswith(LEFT_OUT)
+        and ("quantile" not in row.at or row.at in QUANTILES)
     }
     labels = (run / "features" / path.stem / "labels.jsonl").read_text().splitlines()
     judged = [one for one in map(json.loads, labels) if one["state"] == "ok"]
@@ -69,7 +73,7 @@ def read(run: pathlib.Path) -> dict[tuple[str, str, str], str]:
 
 def shown(one: Mapping[str, Any]) -> str:
     if one["low"] is None:
-        return f"{one['value']:.3f}"
+        return f"{one['value']:.3g}"
     if one["low"] == one["high"]:
         return f"{one['value']:.3f}"
     return f"{one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})"
