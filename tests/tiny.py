@@ -1,16 +1,20 @@
 """A run small enough for a test: 2,000 rows of 16, 64 latents."""
 
+import contextlib
 import dataclasses
+import io
 import json
 import pathlib
 import subprocess
 import sys
 import textwrap
+import unittest.mock
 from typing import Any
 
 import jax
 import numpy as np
 
+from sae_jax.cli import main
 from sae_jax.config import Config, OptimizerConfig, SaeConfig
 
 CONFIG_FILE = """
@@ -72,6 +76,21 @@ def config_file(folder: pathlib.Path, *, shards: pathlib.Path) -> pathlib.Path:
     path = folder / "tiny_config.py"
     path.write_text(textwrap.dedent(CONFIG_FILE.format(shards=str(shards))))
     return path
+
+
+def run_here(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """`sae-jax …` in this process, where JAX and what it compiled are there already."""
+    out, errors, code = io.StringIO(), io.StringIO(), 0
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(errors),
+        unittest.mock.patch.object(sys, "argv", ["sae-jax", *arguments]),
+    ):
+        try:
+            main.main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), errors.getvalue())
 
 
 def command(*arguments: str) -> list[str]:

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from tiny import config, planted_rows, run_command
+from tiny import config, planted_rows, run_here
 
 from sae_jax.data.shards import open_shards
 from sae_jax.train import loop
@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
 
 def test_before_encode_it_is_said_what_to_do(folder):
     for command in ("evaluate", "label", "families"):
-        done = run_command(command, str(folder / "run"))
+        done = run_here(command, str(folder / "run"))
         assert done.returncode == 1
         assert "has no codes" in done.stderr
         assert f"Run `sae-jax encode {folder / 'run'}`" in done.stderr
@@ -46,8 +46,8 @@ def test_before_encode_it_is_said_what_to_do(folder):
 
 def test_encode_label_and_families_follow_each_other(folder):
     run = str(folder / "run")
-    assert run_command("encode", run).returncode == 0
-    done = run_command("label", run)
+    assert run_here("encode", run).returncode == 0
+    done = run_here("label", run)
     assert done.returncode == 0, done.stderr
     (path,) = (folder / "run" / "features").glob("*/labels.jsonl")
     labels = [json.loads(line) for line in path.read_text().splitlines()]
@@ -57,7 +57,7 @@ def test_encode_label_and_families_follow_each_other(folder):
     assert all(0 <= label["hard"]["f1"] <= 1 for label in named)
     assert f"{len(named)} ok" in done.stdout
     for method in ("ours", "paper"):
-        done = run_command("families", run, f"--method={method}")
+        done = run_here("families", run, f"--method={method}")
         assert done.returncode == 0, done.stderr
         (path,) = (folder / "run" / "families").glob(f"*-{method}.json")
         made = json.loads(path.read_text())
@@ -69,8 +69,8 @@ def test_encode_label_and_families_follow_each_other(folder):
 
 def test_a_run_is_evaluated_beside_baselines(folder):
     run = str(folder / "run")
-    assert run_command("encode", run).returncode == 0
-    done = run_command("evaluate", run, "--classes=kind")
+    assert run_here("encode", run).returncode == 0
+    done = run_here("evaluate", run, "--classes=kind")
     assert done.returncode == 0, done.stderr
     (path,) = (folder / "run" / "quality").glob("*.json")
     made = json.loads(path.read_text())
@@ -92,25 +92,25 @@ def test_a_run_is_evaluated_beside_baselines(folder):
     table = list(csv.DictReader(path.with_suffix(".csv").read_text().splitlines()))
     (same,) = [row for row in table if (row["measure"], row["of"]) == ("fvu", "autoencoder")]
     assert float(same["value"]) == fvu["autoencoder"]
-    again = run_command("evaluate", run, "--seed=1", "--classes=kind")
+    again = run_here("evaluate", run, "--seed=1", "--classes=kind")
     assert again.returncode == 0, again.stderr
     other = json.loads(path.read_text())
     assert other["retrieval"] != made["retrieval"]  # other queries
-    done = run_command("evaluate", run, "--classes=nothing")
+    done = run_here("evaluate", run, "--classes=nothing")
     assert done.returncode == 2
     assert "expected nothing, the class of each row" in done.stderr
 
 
 def test_another_corpus_needs_codes_of_its_own(folder, tmp_path):
     np.save(tmp_path / "b.npy", planted_rows(50, seed=1))
-    done = run_command("label", str(folder / "run"), f"--shards={tmp_path}")
+    done = run_here("label", str(folder / "run"), f"--shards={tmp_path}")
     assert done.returncode == 1
     assert "has no codes" in done.stderr
-    run_command("encode", str(folder / "run"), f"--shards={tmp_path}")
-    done = run_command("label", str(folder / "run"), f"--shards={tmp_path}")
+    run_here("encode", str(folder / "run"), f"--shards={tmp_path}")
+    done = run_here("label", str(folder / "run"), f"--shards={tmp_path}")
     assert done.returncode == 2
     assert "has no texts" in done.stderr
-    done = run_command("evaluate", str(folder / "run"), f"--shards={tmp_path}")
+    done = run_here("evaluate", str(folder / "run"), f"--shards={tmp_path}")
     assert done.returncode == 0, done.stderr
     assert "No concepts: " in done.stdout
     assert "No classes: " in done.stdout

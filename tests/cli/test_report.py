@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from tiny import config, planted_rows, run_command
+from tiny import config, planted_rows, run_here
 
 from sae_jax.data.shards import open_shards
 from sae_jax.train import loop
@@ -21,7 +21,7 @@ def run(tmp_path_factory):
 
 
 def test_a_run_has_a_report(run, tmp_path):
-    done = run_command("report", str(run), f"--out={tmp_path / 'out'}")
+    done = run_here("report", str(run), f"--out={tmp_path / 'out'}")
     assert done.returncode == 0, done.stderr
     assert f"Report: {tmp_path / 'out' / 'index.html'}" in done.stdout
     page = (tmp_path / "out" / "index.html").read_text()
@@ -34,13 +34,13 @@ def test_a_run_whose_data_has_gone_still_has_one(run, tmp_path):
     text = (tmp_path / "alone" / "config.json").read_text()
     gone = text.replace(str(run.parent / "rows"), str(tmp_path / "gone"))
     (tmp_path / "alone" / "config.json").write_text(gone)
-    done = run_command("report", str(tmp_path / "alone"))
+    done = run_here("report", str(tmp_path / "alone"))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "alone" / "report" / "members.csv").exists()
 
 
 def test_wrong_use_is_said(tmp_path):
-    done = run_command("report", str(tmp_path))
+    done = run_here("report", str(tmp_path))
     assert done.returncode == 2
     assert "neither sweep.json nor config.json" in done.stderr
-    assert run_command("report").returncode == 2
+    assert run_here("report").returncode == 2
