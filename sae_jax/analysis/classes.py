@@ -1,5 +1,6 @@
 """The classes of a corpus's rows: one of a few for each, such as WordNet's lexical files."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from sae_jax.data.shards import ShardReader
 from sae_jax.errors import UsageError
 
 FIELDS = ("lexname", "ontology", "class", "label", "category")  # looked for in this order
-MOST_CLASSES = 1_000  # a field with more values is an id and no class
+MOST_CLASSES = 200  # a field with more values is an id and no class
 
 
 class Classes(NamedTuple):
@@ -34,36 +35,50 @@ class Classes(NamedTuple):
 def read_classes(
     reader: ShardReader, *, field: str = "", least_rows: int = LEAST_ROWS
 ) -> Classes:
-    """From a field of the records; without a name, from the first of FIELDS that is there.
+    """From a field of the records; without a name, from the first of FIELDS that has classes.
 
     Raises:
         UsageError: there are no records, or no such field, or it has no classes.
     """
-    chosen, found = "", []
+    wanted = (field,) if field else FIELDS
+    values = _read(reader, wanted=wanted)
+    tried = []
+    for name, (names, of_row) in values.items():
+        sizes = np.bincount(of_row[of_row >= 0], minlength=len(names))
+        kept = np.flatnonzero(sizes >= least_rows)
+        tried.append(f"the field {name} has {len(kept):,} values")
+        if 2 <= len(kept) <= MOST_CLASSES:
+            kept = kept[np.argsort(-sizes[kept], kind="stable")]
+            place = np.full(len(names) + 1, -1)  # the last for rows of none
+            place[kept] = np.arange(len(kept))
+            return Classes(name, [names[i] for i in kept], place[of_row])
+    raise UsageError(
+        f"{reader.folder}: {' and '.join(tried)} with at least {least_rows} rows; expected 2 "
+        f"to {MOST_CLASSES:,} classes. Name another field with --classes."
+    )
+
+
+def _read(
+    reader: ShardReader, *, wanted: Sequence[str]
+) -> dict[str, tuple[list[str], Int[np.ndarray, " n_rows"]]]:
+    """Of each of these fields its values, and by row which of them it has; −1: none.
+
+    By number, since one long text among the values would make an array of texts as wide.
+    """
+    numbers: dict[str, dict[str, int]] = {}
+    found: dict[str, list[int]] = {}
     for record in all_records(reader, wanted="classes"):
-        if not chosen:
-            chosen = next((name for name in _wanted(field) if name in record), "")
-            if not chosen:
+        if not numbers:
+            numbers = {name: {} for name in wanted if name in record}
+            found = {name: [] for name in numbers}
+            if not numbers:
                 raise UsageError(
                     f"{reader.folder}: its records have the fields {', '.join(record)}; "
-                    f"expected {' or '.join(_wanted(field))}, the class of each row. Name one "
-                    "with --classes."
+                    f"expected {' or '.join(wanted)}, the class of each row. Name one with "
+                    "--classes."
                 )
-        found.append(str(record.get(chosen)))
-    values = np.array(found)
-    names, of_row, sizes = np.unique(values, return_inverse=True, return_counts=True)
-    kept = np.flatnonzero((sizes >= least_rows) & (names != "None"))
-    if not 2 <= len(kept) <= MOST_CLASSES:
-        raise UsageError(
-            f"{reader.folder}: the field {chosen} has {len(kept):,} values with at least "
-            f"{least_rows} rows; expected 2 to {MOST_CLASSES:,} classes. Name another field "
-            "with --classes."
-        )
-    kept = kept[np.argsort(-sizes[kept], kind="stable")]
-    place = np.full(len(names), -1)
-    place[kept] = np.arange(len(kept))
-    return Classes(chosen, [str(names[i]) for i in kept], place[of_row])
-
-
-def _wanted(field: str) -> tuple[str, ...]:
-    return (field,) if field else FIELDS
+        for name, known in numbers.items():
+            value = record.get(name)
+            number = -1 if value is None else known.setdefault(str(value), len(known))
+            found[name].append(number)
+    return {name: (list(known), np.array(found[name])) for name, known in numbers.items()}

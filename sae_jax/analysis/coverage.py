@@ -88,5 +88,5 @@ def summarise(f1: Float[np.ndarray, " n_concepts"], *, seed: int = 0) -> Coverag
     return Coverage(
         mean_with_interval(known, seed=seed),
         n_concepts=len(known),
-        covered={f"{level:g}": float(np.mean(known >= level)) for level in LEVELS},
+        covered={f"{x:g}": float(np.sum(known >= x)) / max(len(known), 1) for x in LEVELS},
     )

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 DRAWS = 1_000
+LEAST = 10  # values
 ENTRIES_AT_ONCE = 4_194_304  # rows drawn at a time, so that memory does not grow with them
 
 # The measure of each draw, a draw being rows with repetition: [draws, n] to [draws].
@@ -14,7 +15,7 @@ Measure = Callable[[Int[np.ndarray, "draws n"]], Float[np.ndarray, " draws"]]
 
 
 class Interval(NamedTuple):
-    """A measure and the ends of its 95 % interval."""
+    """A measure and the ends of its 95 % interval; NaN where there is none."""
 
     value: float
     low: float
@@ -27,8 +28,16 @@ class Interval(NamedTuple):
 def interval(
     measure: Measure, *, n: int, rng: np.random.Generator, draws: int = DRAWS
 ) -> Interval:
-    """Over n rows; draws of which the measure is NaN are left out."""
+    """Over n rows; draws of which the measure is NaN are left out.
+
+    Of fewer than LEAST rows there are no ends: of three a bootstrap holds the truth in 71 % of
+    cases and not in 95.
+    """
+    if not n:
+        return Interval(*[float("nan")] * 3)
     (value,) = measure(np.arange(n)[None]).tolist()
+    if n < LEAST:
+        return Interval(float(value), float("nan"), float("nan"))
     at_once = max(1, ENTRIES_AT_ONCE // n)
     drawn = [
         measure(rng.integers(n, size=(min(at_once, draws - start), n)))

@@ -93,8 +93,9 @@ def check_comparable(one: Run, other: Run) -> None:
             "and match those."
         )
     for run in (one, other):
-        if not len(run.alive):
+        if len(run.alive) < 2:
             raise UsageError(
-                f"{run.stored.folder}: not one of {run.stored.manifest.n_latents} latents is "
-                "ever on; expected codes of a corpus like the one that it was trained on."
+                f"{run.stored.folder}: {len(run.alive)} of {run.stored.manifest.n_latents} "
+                "latents are ever on; expected codes of a corpus like the one that it was "
+                "trained on."
             )

@@ -15,6 +15,7 @@ from sae_jax.train.statistics import spread_positions
 
 MOST_ROWS = 32_768  # that a probe is fitted to, spread over the training rows
 PENALTIES = (1e-6, 1e-5, 1e-4, 1e-3)  # on squared weights, of vectors of mean square norm 1
+ROWS_AT_ONCE = 8_192  # scored
 LEAST_GAIN = 1e-5  # of the loss in a step, relative
 MOST_STEPS = 100  # of L-BFGS, each penalty from where the one before ended
 
@@ -31,7 +32,8 @@ class Probe(NamedTuple):
 
     def right(self, vectors: Any, of_row: Int[np.ndarray, " rows"]) -> np.ndarray:
         """Of each row, whether its class is the one said."""
-        said = np.argmax(vectors @ self.weights * self.scale + self.bias, axis=1)
+        weights = (self.weights * self.scale).astype(vectors.dtype)
+        said = np.argmax(vectors @ weights + self.bias, axis=1)
         return np.asarray(said == of_row)
 
 
@@ -116,5 +118,13 @@ def accuracy(
 ) -> Interval:
     """On those of the rows that have a class, with its 95 % interval over them."""
     rows = row_ids[of_row[row_ids] >= 0]
-    right = probe.right(vectors(rows), of_row[rows])
+    right = np.concatenate(
+        [np.zeros(0, bool)]
+        + [
+            probe.right(vectors(part), of_row[part])
+            for part in np.array_split(rows, -(-len(rows) // ROWS_AT_ONCE))
+        ]
+        if len(rows)
+        else [np.zeros(0, bool)]
+    )
     return mean_with_interval(right.astype(np.float64), seed=seed)

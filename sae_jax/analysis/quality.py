@@ -29,6 +29,7 @@ from sae_jax.train.statistics import spread_positions
 
 N_QUERIES = 1_000  # held-out rows whose neighbours are looked for
 PROGRESSIVE_ROWS = 2_048  # held-out ones that other k are measured on
+MOST_RANDOM = 8_192  # directions: what they share is a matrix of their number squared
 FEATURES = (1, 4, 16)  # that together stand for a concept
 
 
@@ -207,11 +208,12 @@ def _probes(
 
 
 def _dense(subject: Subject, moments: Moments) -> dict[str, Float[np.ndarray, "n d_in"]]:
-    d_in = subject.reader.d_in
+    d_in, n_random = subject.reader.d_in, min(subject.sae.n_latents, MOST_RANDOM)
     return {
         "coordinates": np.eye(d_in, dtype=np.float32),
         "pca": moments.principal,
-        "random": directions.random(n=d_in, d_in=d_in, seed=subject.seed),
+        # As many to choose from as there are latents.
+        "random": directions.random(n=n_random, d_in=d_in, seed=subject.seed),
     }
 
 

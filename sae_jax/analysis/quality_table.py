@@ -12,7 +12,7 @@ class Row(NamedTuple):
     measure: str  # such as "recall@10"
     of: str  # "autoencoder", or the baseline
     at: str  # number of features, k, or level of a corruption; empty: no such thing
-    value: float
+    value: float | None
     low: float | None
     high: float | None
 
@@ -78,7 +78,7 @@ def describe(made: Mapping[str, Any]) -> str:
     density = sparsity["density_quantiles"]
     lines = [f"Reconstruction of {made['n_held_out']:,} held-out rows: fvu, cosine"]
     for name, one in made["reconstruction"].items():
-        lines.append(f"  {name:<15} {_shown(one['fvu'])}   {one['cosine']['value']:.3f}")
+        lines.append(f"  {name:<15} {_shown(one['fvu'])}   {_number(one['cosine']['value'])}")
     lines += [
         f"L0 {sparsity['l0']['value']:.1f}; {100 * sparsity['dead_fraction']:.2f} % of latents "
         f"dead; density {density['0.05']:.2g} … {density['0.5']:.2g} … {density['0.95']:.2g} "
@@ -91,12 +91,16 @@ def describe(made: Mapping[str, Any]) -> str:
     lines.append("  k              " + "".join(f"{k:>7}" for k in progressive["k"]))
     for name, own in progressive.items():
         if name != "k":
-            lines.append(f"  {name:<15}" + "".join(f"{one['value']:>7.3f}" for one in own))
+            lines.append(
+                f"  {name:<15}" + "".join(f"{_number(one['value']):>7}" for one in own)
+            )
     retrieval = made["retrieval"]
     lines.append(f"Neighbours of {retrieval['n_queries']:,} held-out rows: recall, nDCG at 10")
     for name, one in retrieval.items():
         if isinstance(one, dict):
-            lines.append(f"  {name:<15} {_shown(one['recall'])}   {one['ndcg']['value']:.3f}")
+            lines.append(
+                f"  {name:<15} {_shown(one['recall'])}   {_number(one['ndcg']['value'])}"
+            )
     if "probes" in made:
         probes = made["probes"]
         lines.append(
@@ -136,10 +140,18 @@ def _robustness(found: Mapping[str, Any]) -> list[str]:
     for measure, by_name in found.items():
         if measure != "corruptions":
             for name, own in by_name.items():
-                values = "".join(f"{one['value']:>7.3f}" for one in own)
+                values = "".join(f"{_number(one['value']):>7}" for one in own)
                 lines.append(f"  {measure + ', ' + name:<25} {values}")
     return lines
 
 
-def _shown(one: Mapping[str, float]) -> str:
-    return f"{one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})"
+def _shown(one: Mapping[str, float | None]) -> str:
+    ends = (
+        f" ({_number(one['low'])} to {_number(one['high'])})" if one["low"] is not None else ""
+    )
+    return _number(one["value"]) + ends
+
+
+def _number(value: float | None) -> str:
+    """Of three places; – for one that is not known."""
+    return "–" if value is None else f"{value:.3f}"

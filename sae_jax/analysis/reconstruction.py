@@ -17,6 +17,7 @@ from sae_jax.notebook import Sae
 
 ROWS_PER_BLOCK = 1_024
 KEPT = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 2, 4)  # of the k of training, in progressive decoding
+DIRECTION_BYTES = 256 * 2**20  # of the latents of some rows, by least squares
 RIDGE = 1e-4  # of least squares among latents that nearly are the same
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
@@ -108,8 +109,12 @@ def by_least_squares(sae: Sae, *, k: int | None = None) -> Reconstruct:
     config = dataclasses.replace(sae.config, k=k or sae.k)
 
     W_dec, b_dec = np.asarray(sae.W_dec), np.asarray(sae.b_dec)
+    at_once = max(1, DIRECTION_BYTES // (4 * config.k * config.d_in))
 
     def reconstruct(x: Float[np.ndarray, "rows d_in"]) -> Float[np.ndarray, "rows d_in"]:
+        return np.concatenate([fit(x[i : i + at_once]) for i in range(0, len(x), at_once)])
+
+    def fit(x: Float[np.ndarray, "rows d_in"]) -> Float[np.ndarray, "rows d_in"]:
         # In NumPy: XLA is slow at many small products and systems on a CPU.
         directions = W_dec[np.asarray(sae.model.encode(jnp.asarray(x), config).indices)]
         products = directions @ directions.swapaxes(1, 2)

@@ -23,6 +23,7 @@ from sae_jax.analysis.scorers import (
 from sae_jax.data.shards import ShardReader
 from sae_jax.model.sparse import Codes
 from sae_jax.notebook import Sae
+from sae_jax.train.statistics import spread_positions
 
 NOISE = (0.1, 0.2, 0.4, 0.8)  # its length, over the root mean square of ‖x − mean‖
 DROPPED = (0.05, 0.1, 0.2, 0.4)  # share of the coordinates, set to their means
@@ -85,6 +86,11 @@ class Curves:
             x = corruption(clean, mean=self.mean, spread=spread, rng=rng)
             self.rows.append(Rows(corruption, x, sae.encode(x)))
 
+    @property
+    def query_places(self) -> Int[np.ndarray, " queries"]:
+        """Of the rows those that ask for neighbours: spread over all, which lie in order."""
+        return spread_positions(len(self.row_ids), most=N_QUERIES)
+
     def reconstruction(self) -> dict[str, list[Interval]]:
         """The error to the clean rows over their variance, with and without the autoencoder."""
         clean = self.rows[0].x
@@ -113,15 +119,15 @@ class Curves:
 
     def recall(self, spaces: Mapping[str, retrieval.Vectors]) -> dict[str, list[Interval]]:
         """Of clean rows' neighbours, found with corrupted queries in each space."""
-        n = min(N_QUERIES, len(self.row_ids))
-        own = self.row_ids[:n]
+        places = self.query_places
+        own = self.row_ids[places]
         asked = {
-            "embeddings": [rows.x[:n] for rows in self.rows],
+            "embeddings": [rows.x[places] for rows in self.rows],
             "reconstruction": [
-                np.asarray(self.sae.decode(Codes(*(part[:n] for part in rows.codes))))
+                np.asarray(self.sae.decode(Codes(*(part[places] for part in rows.codes))))
                 for rows in self.rows
             ],
-            "codes": [self._vectors(rows.codes)[:n] for rows in self.rows],
+            "codes": [self._vectors(rows.codes)[places] for rows in self.rows],
         }
         found = {
             name: retrieval.nearest_of_all(

@@ -14,7 +14,7 @@ from sae_jax.analysis.codes import StoredCodes
 from sae_jax.data.shards import ShardReader
 from sae_jax.model.sparse import Codes
 
-SCORE_BYTES = 64 * 2**20  # of all rows in some directions, in memory at a time
+SCORE_BYTES = 256 * 2**20  # of all rows in some directions, in memory at a time
 
 
 class Scored(NamedTuple):
@@ -51,6 +51,9 @@ class Latents(Features):
 
     def summed(self, wanted: Sequence[Weighted]) -> Iterator[Scored]:
         for own in wanted:
+            if not len(own.features):
+                yield Scored(np.zeros(0, np.int64), np.zeros(0))
+                continue
             parts = [self.scored(int(latent)) for latent in own.features]
             rows = np.concatenate([part.rows for part in parts])
             scores = [

@@ -41,8 +41,9 @@ def with_interval(one: Mapping[str, Any], *, form: str = ".3f") -> str:
     """A number of a JSON file beside the ends of its interval."""
     if one["value"] is None:
         return ""
-    low, high = (number(one[name], form=form) or "?" for name in ("low", "high"))
-    return f"{number(one['value'], form=form)} ({low} to {high})"
+    low, high = (number(one[name], form=form) for name in ("low", "high"))
+    ends = f" ({low} to {high})" if low and high else ""  # too few values have none
+    return number(one["value"], form=form) + ends
 
 
 def with_null(one: Mapping[str, Any]) -> str:

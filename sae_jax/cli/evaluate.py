@@ -8,14 +8,18 @@ On held-out rows, with 95 % intervals: fvu, with other k too; neighbours kept; p
 rows' classes; where the corpus has a hierarchy, the best 1, 4 and 16 features for each concept;
 all of it again with noise or without some coordinates. Beside it PCA, single coordinates,
 random directions, an untrained autoencoder and directions fitted to each concept. --shards
-measures on another corpus. Writes RUN/quality/CORPUS.json and .csv. WordNet: 7 minutes on two
-cores.
+measures on another corpus. untrained is the same autoencoder before training; its
+reconstructions, not its codes, have the values that fit each row best. Writes
+RUN/quality/CORPUS.json and .csv. WordNet: 5 minutes on two cores, and in proportion to
+rows × concepts.
 """
 
 from absl import flags
 
 from sae_jax.cli.arguments import define_corpus, open_run
 from sae_jax.errors import UsageError
+
+LEAST_HELD_OUT = 10  # rows
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -29,13 +33,15 @@ def define_flags(values: flags.FlagValues) -> None:
 
 def run(values: flags.FlagValues, arguments: list[str]) -> None:
     # Imported here: JAX takes a second, which `--help` need not wait for.
-    import shutil
+    import pathlib
+    import tempfile
     import time
 
     from sae_jax.analysis import classes, codes, concepts, encode, quality, quality_table
     from sae_jax.analysis import untrained as baseline
     from sae_jax.data.manifest import write_atomically
     from sae_jax.data.numbers import to_json, without_nan
+    from sae_jax.train.plan import size
 
     began = time.monotonic()
 
@@ -44,6 +50,11 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
 
     folder, sae, reader = opened = open_run(arguments, values)
     stored = opened.codes()
+    if len(reader.held_out_ids) < LEAST_HELD_OUT:
+        raise UsageError(
+            f"{reader.folder}: {len(reader.held_out_ids)} of its {reader.n_rows:,} rows are "
+            f"held out; expected {LEAST_HELD_OUT} at least to measure on. Take a larger corpus."
+        )
     known, own = concepts.none(reader), None
     try:
         known = concepts.read_concepts(reader)
@@ -56,21 +67,22 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
             raise
         say(f"No classes: {error}")
     out = folder / "quality" / f"{stored.folder.name}.json"
-    aside = out.with_suffix(".untrained")
-    say("an untrained autoencoder's codes, to compare with")
+    out.parent.mkdir(parents=True, exist_ok=True)
     untrained = baseline.untrained(sae, reader, seed=values.seed)
-    encode.encode_corpus(untrained, reader, out=aside)
-    subject = quality.Subject(
-        sae, reader, stored, untrained, codes.open_codes(aside), known, own,
-        values.seed,
-    )  # fmt: skip
-    found = {
-        "format": 2,
-        "run_fingerprint": stored.manifest.run_fingerprint,
-        "data_fingerprint": stored.manifest.data_fingerprint,
-        "seed": values.seed,
-    } | quality.measure(subject, say=say)
-    shutil.rmtree(aside)
+    disk = size(encode.disk_bytes(untrained, reader))
+    say(f"an untrained autoencoder's codes, to compare with: {disk} for so long")
+    with tempfile.TemporaryDirectory(prefix="untrained-", dir=out.parent) as aside:
+        encode.encode_corpus(untrained, reader, out=pathlib.Path(aside))
+        others = codes.open_codes(aside)
+        subject = quality.Subject(
+            sae, reader, stored, untrained, others, known, own, values.seed
+        )
+        found = {
+            "format": 2,
+            "run_fingerprint": stored.manifest.run_fingerprint,
+            "data_fingerprint": stored.manifest.data_fingerprint,
+            "seed": values.seed,
+        } | quality.measure(subject, say=say)
     made = without_nan(found)
     write_atomically(out, to_json(made, indent=1).encode())
     write_atomically(out.with_suffix(".csv"), quality_table.to_csv(made).encode())

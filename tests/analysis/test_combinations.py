@@ -97,3 +97,12 @@ def test_more_features_than_there_are_take_all_that_vary():
         latents, concepts=found, held_out=held_out, sizes=(5,)
     )
     assert all(set(own.features.tolist()) <= {0, 2} for own in all_of_them)
+
+
+def test_where_no_latent_varies_there_is_none_and_nothing_is_found():
+    values, found, held_out = case(3, n_features=2)
+    latents = scorers.StoredLatents(stored_of(np.zeros_like(values)))
+    (none,) = combinations.among_latents(latents, concepts=found, held_out=held_out, sizes=(1,))
+    assert [own.features.tolist() for own in none] == [[]] * 4
+    judged = coverage.judge(latents.summed(none), concepts=found, held_out=held_out)
+    assert (judged.f1 == 0).all()

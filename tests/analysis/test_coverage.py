@@ -130,12 +130,15 @@ def test_moments_are_those_of_the_training_rows(tmp_path):
 
 
 def test_the_summary_counts_concepts_that_can_be_scored():
-    f1 = np.array([0.0, 0.5, 1.0, np.nan])
+    f1 = np.array([0.0, 0.5, 1.0] * 5 + [np.nan])
     found = coverage.summarise(f1)
-    assert found.n_concepts == 3
+    assert found.n_concepts == 15
     assert found.f1.value == 0.5
     assert found.f1.low <= 0.5 <= found.f1.high
     assert found.covered["0.5"] == pytest.approx(2 / 3)
+    nothing = coverage.summarise(np.array([np.nan]))
+    assert nothing.n_concepts == 0
+    assert np.isnan(nothing.f1.value)
 
 
 def test_a_corpus_without_hierarchy_is_refused(tmp_path):

@@ -56,12 +56,14 @@ def test_rows_are_those_of_the_dense_codes(case):
     assert pages.page(4).together == []
 
 
-def test_company_has_lift_and_share(case):
-    values, stored, tables, _ = case
-    on = values > 0
-    on[:, 1] = on[:, 0]
-    stored = stored_of(values * on + 0.1 * on)
-    pages = features.FeaturePages(stored, feature_tables.Tables(*tables))
+def test_company_has_lift_and_share(case, tmp_path):
+    values, *_ = case
+    values = values.copy()
+    values[:, 25] = np.where(values[:, 24] > 0, 0.5, values[:, 25])
+    stored = stored_of(values)
+    tables = feature_tables.make(stored, W_dec=np.eye(30), out=tmp_path)
+    pages = features.FeaturePages(stored, tables)
+    assert [one.latent for one in pages.page(24).together] == [25]
     for latent in range(30):
         for one in pages.page(latent).together:
             expected = pages.n_on[latent] * pages.n_on[one.latent] / 3_000

@@ -54,6 +54,14 @@ def test_an_interval_is_that_of_the_measure_over_drawn_rows():
 
 def test_draws_without_a_value_are_left_out():
     def measure(rows):
-        return np.where(rows.max(axis=1) == 0, np.nan, 3.0)
+        return np.where(rows[:, 0] == 1, np.nan, 3.0)
 
-    assert intervals.interval(measure, n=3, rng=np.random.default_rng(0)) == (3, 3, 3)
+    assert intervals.interval(measure, n=10, rng=np.random.default_rng(0)) == (3, 3, 3)
+
+
+def test_few_values_have_no_ends_and_none_no_value():
+    found = intervals.mean_with_interval(np.arange(9.0), seed=0)
+    assert found.value == 4
+    assert np.isnan(found[1:]).all()
+    assert np.isfinite(intervals.mean_with_interval(np.arange(10.0), seed=0)).all()
+    assert np.isnan(intervals.mean_with_interval(np.zeros(0), seed=0)).all()

@@ -198,7 +198,7 @@ def test_rows_of_two_widths_are_not_matched():
 
 def test_a_run_without_a_latent_that_is_on_is_named():
     one = random_run(0)
-    with pytest.raises(UsageError, match="not one of 60 latents is ever on"):
+    with pytest.raises(UsageError, match="0 of 60 latents are ever on"):
         matching.match(one, run_of(0 * dense(one), one.W_dec))
 
 

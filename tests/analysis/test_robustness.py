@@ -128,3 +128,11 @@ def test_probes_and_features_that_were_fitted_clean_are_scored_corrupted(curves)
         assert found[name][0].value == pytest.approx(own.f1.mean())
     assert found["coordinates"][0].value == pytest.approx(1, abs=0.05)
     assert found["coordinates"][4].value < found["coordinates"][0].value
+
+
+def test_neighbours_are_asked_for_by_rows_from_all_of_the_corpus(curves, monkeypatch):
+    """Rows of one kind often lie together: the first of them are no sample."""
+    monkeypatch.setattr(robustness, "N_QUERIES", 20)
+    asked = curves.row_ids[curves.query_places]
+    assert len(asked) == 20
+    assert len(set((asked * 10 // 2_000).tolist())) >= 9  # of ten tenths

@@ -88,7 +88,7 @@ def test_a_run_is_evaluated_beside_baselines(folder):
     assert f1["supervised"]["value"] > made["concepts"]["random"]["1"]["f1"]["value"] > 0
     assert len(made["robustness"]["corruptions"]) == 9
     assert "recall, nDCG at 10" in done.stdout
-    assert not list((folder / "run" / "quality").glob("*.untrained"))
+    assert not list((folder / "run" / "quality").glob("untrained-*"))
     table = list(csv.DictReader(path.with_suffix(".csv").read_text().splitlines()))
     (same,) = [row for row in table if (row["measure"], row["of"]) == ("fvu", "autoencoder")]
     assert float(same["value"]) == fvu["autoencoder"]
@@ -102,7 +102,7 @@ def test_a_run_is_evaluated_beside_baselines(folder):
 
 
 def test_another_corpus_needs_codes_of_its_own(folder, tmp_path):
-    np.save(tmp_path / "b.npy", planted_rows(50, seed=1))
+    np.save(tmp_path / "b.npy", planted_rows(150, seed=1))
     done = run_here("label", str(folder / "run"), f"--shards={tmp_path}")
     assert done.returncode == 1
     assert "has no codes" in done.stderr
@@ -115,3 +115,10 @@ def test_another_corpus_needs_codes_of_its_own(folder, tmp_path):
     assert "No concepts: " in done.stdout
     assert "No classes: " in done.stdout
     assert "supervised" not in done.stdout
+    assert not list((folder / "run" / "quality").glob("untrained-*"))
+    (tmp_path / "few").mkdir()
+    np.save(tmp_path / "few" / "c.npy", planted_rows(50, seed=2))
+    run_here("encode", str(folder / "run"), f"--shards={tmp_path / 'few'}")
+    done = run_here("evaluate", str(folder / "run"), f"--shards={tmp_path / 'few'}")
+    assert done.returncode == 2
+    assert "5 of its 50 rows are held out; expected 10 at least" in done.stderr
