@@ -33,6 +33,14 @@ def get_config():
 """
 
 
+# Of a process, by itself. Not ru_maxrss, in which Linux counts the process that started it.
+PEAK_BYTES = """
+def peak_bytes():
+    lines = open("/proc/self/status").read().split("VmHWM:")
+    return int(lines[1].split()[0]) * 1024
+"""
+
+
 def planted_rows(
     n_rows: int, *, d_in: int = 16, n_directions: int = 24, seed: int = 0
 ) -> np.ndarray:

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from tiny import PEAK_BYTES
 
 from sae_jax.data import ingest as ingests
 from sae_jax.data import shards
@@ -65,15 +66,15 @@ def test_a_disk_too_small_is_known_before_the_start(tmp_path, make, monkeypatch)
         plan(tmp_path / "a.npy", tmp_path / "x").run()
 
 
-RUN = textwrap.dedent("""
-    import resource, sys
+RUN = PEAK_BYTES + textwrap.dedent("""
+    import sys
     from sae_jax.cli.main import main
 
     sys.argv = ["sae-jax", "ingest", *sys.argv[1:]]
     try:
         main()
     finally:
-        print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+        print("peak", peak_bytes())
 """)
 
 

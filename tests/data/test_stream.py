@@ -4,6 +4,7 @@ import textwrap
 
 import numpy as np
 import pytest
+from tiny import PEAK_BYTES
 
 from sae_jax.data import shards
 from sae_jax.data.shards import ShardReader
@@ -180,8 +181,8 @@ def test_a_folder_with_nothing_to_train_on_is_refused(tmp_path, make):
         stream(reader)
 
 
-PEAK = textwrap.dedent("""
-    import resource, sys
+PEAK = PEAK_BYTES + textwrap.dedent("""
+    import sys
     import numpy as np
     from sae_jax.data import manifest, prefetch, shards, stream
 
@@ -192,7 +193,7 @@ PEAK = textwrap.dedent("""
     draw = rows.batch if len(sys.argv) < 5 else lambda i: rows.batches(range(i, i + 8))
     for batch in prefetch.prefetch(draw, steps=range(n_steps)):
         pass
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    print(peak_bytes())
 """)
 
 
