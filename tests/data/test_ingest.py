@@ -110,4 +110,5 @@ def test_ten_times_the_rows_take_no_more_memory(tmp_path):
         command = [sys.executable, "-c", RUN, str(source), f"--out={tmp_path / str(n_rows)}"]
         told = subprocess.run(command, capture_output=True, text=True).stdout
         peaks.append(int(told.split("peak ")[1]))
-    assert peaks[1] < 1.10 * peaks[0], peaks
+    # 138 MB more rows; parts of some MB may wait or not.
+    assert peaks[1] - peaks[0] < 30e6, peaks

@@ -212,7 +212,8 @@ def test_ten_times_the_rows_take_no_more_memory(tmp_path, window_rows, together)
         command = [sys.executable, "-c", PEAK, str(folder), str(46 * n_files), str(window_rows)]
         command += together
         peaks.append(int(subprocess.run(command, check=True, capture_output=True).stdout))
-    assert peaks[1] < 1.10 * peaks[0], peaks
+    # 360 MB more rows; a few batches of 6 MB may wait or not.
+    assert peaks[1] - peaks[0] < 30e6, peaks
 
 
 def test_the_real_embeddings_stream_whole(wordnet):
