@@ -6,12 +6,11 @@ OPENAI_API_KEY, sent in a header, and appears nowhere else.
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from sae_jax.embed.openai import KEY_VARIABLE, OPENAI_URL, address_problem
+from sae_jax.embed.openai import KEY_VARIABLE, OPENAI_URL, address_problem, read_key
 from sae_jax.errors import EndpointError, SaeJaxError
 
 N_RETRIES = 5  # after 408, 409, 429, 5xx, a lost connection or no answer in time
@@ -74,7 +73,7 @@ class OpenAIChat:
     ) -> None:
         package = _import_openai()
         self.base_url = base_url.rstrip("/")
-        self._key = os.environ.get(KEY_VARIABLE, "")
+        self._key = read_key()
         if problem := address_problem(self.base_url, key=self._key):
             raise EndpointError(problem)
         self._timeout = timeout_seconds

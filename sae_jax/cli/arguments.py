@@ -63,7 +63,7 @@ def open_run(arguments: Sequence[str], values: flags.FlagValues) -> Opened:
 def named_latents(words: Sequence[str], *, n_latents: int) -> list[int]:
     """The numbers that --latent lists; empty where it was not given."""
     for word in words:
-        if not word.isdigit() or int(word) >= n_latents:
+        if not word.isdecimal() or int(word) >= n_latents:
             raise UsageError(
                 f"--latent={word}: is not a latent of this run; expected numbers from 0 to "
                 f"{n_latents - 1}."

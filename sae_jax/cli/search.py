@@ -2,14 +2,14 @@
 
   sae-jax encode runs/first && sae-jax search runs/first "a large animal that is ridden"
   sae-jax search runs/first "a large animal that is ridden" --set=417=140 --set=88=-50
-  sae-jax search runs/first --document=1203 --family=12=80 --mode=only --k=20
+  sae-jax search runs/first --row=1203 --family=12=80 --mode=only --k=20
   sae-jax search runs/first --feature=417 --json
 
-Searched from is a text, a --document, a --feature or a --from_family. The answer begins with
-the features of the query and how strong each is, in percent of its highest value on the
-corpus: --set=LATENT=PERCENT sets one, --family=FAMILY=PERCENT a family, from -100 to 300; 0 is
-off. Of each hit: score, place without the sliders (▲▼, or new), text, and the features that
-contribute most to the score. Without sliders this is plain search by cosine.
+Searched from is a text, a --document, a --row, a --feature or a --from_family. The answer
+begins with the features of the query and how strong each is, in percent of its highest value on
+the corpus: --set=LATENT=PERCENT sets one, --family=FAMILY=PERCENT a family, from -100 to 300;
+0 is off. Of each hit: score, place without the sliders (▲▼, or new), text, and the features
+that contribute most to the score. Without sliders this is plain search by cosine.
 
 --mode says what becomes of the rest of the query: adjust keeps it; only searches with the
 features alone; re-encode changes it until the query's own features are the wanted ones.
@@ -55,7 +55,8 @@ def define_flags(values: flags.FlagValues) -> None:
         "FAMILY=PERCENT of its highest value; families are numbered as `sae-jax families` "
         "writes them, the largest being 0",
     )
-    text("document", "Search from this document: its row, or the id of its record.")
+    text("document", "Search from the document whose record has this id.")
+    flags.DEFINE_integer("row", None, "Search from this row of the corpus.", flag_values=values)
     flags.DEFINE_integer(
         "feature", None, "Search from the direction of this latent.", flag_values=values
     )
@@ -115,13 +116,13 @@ def _check(values: flags.FlagValues, arguments: list[str]) -> None:
     """Raises UsageError before anything is read, where the flags disagree."""
     named = [
         f"--{name}"
-        for name in ("document", "feature", "from_family")
+        for name in ("document", "row", "feature", "from_family")
         if values[name].value not in ("", None)
     ]
     if not 1 <= len(arguments) <= 2 or len(named) + len(arguments) != 2:
         raise UsageError(
             f"found the arguments {arguments}{' and ' if named else ''}{', '.join(named)}; "
-            "expected a run folder, and one thing to search from: a text, --document, "
+            "expected a run folder, and one thing to search from: a text, --document, --row, "
             "--feature or --from_family."
         )
     for kind, names in (("openai", OF_OPENAI), ("minilm", OF_MINILM)):
@@ -151,6 +152,8 @@ def _pairs(words: Sequence[str], *, flag: str, of: str) -> dict[int, float]:
 def _query(search: "Search", values: flags.FlagValues, *, text: str) -> "Query":
     if values.document:
         return search.row(_row_of(values.document, reader=search.reader))
+    if values.row is not None:
+        return search.row(values.row)
     if values.feature is not None:
         return search.latent(values.feature)
     if values.from_family is not None:
@@ -173,17 +176,15 @@ def _encoder(values: flags.FlagValues) -> "Encoder":
 
 
 def _row_of(named: str, *, reader: "ShardReader") -> int:
-    """A row by its number, or by the id of its record."""
-    if named.isdigit():
-        return int(named)
+    """The row of the record with this id."""
     from sae_jax.analysis.records import all_records
 
     for row, record in enumerate(all_records(reader, wanted="record of that id")):
-        if record.get("id") == named:
+        if str(record.get("id")) == named:
             return row
     raise UsageError(
-        f"--document={named}: no record of {reader.folder} has this id; expected one of them, "
-        f"or a row from 0 to {reader.n_rows - 1}."
+        f"--document={named}: no record of {reader.folder} has this id. Give the id of one of "
+        f"them, or --row from 0 to {reader.n_rows - 1}."
     )
 
 

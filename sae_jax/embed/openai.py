@@ -67,7 +67,7 @@ class OpenAIEncoder:
         self.first_wait_seconds = first_wait_seconds
         cut = f", cut to {max_characters} characters" if max_characters else ""
         self.name = f"{model} at {self.base_url}{cut}"
-        self._key = os.environ.get(KEY_VARIABLE, "")
+        self._key = read_key()
         if problem := address_problem(self.base_url, key=self._key):
             raise EncoderError(problem)
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
@@ -240,8 +240,18 @@ class OpenAIEncoder:
         )
 
 
+def read_key() -> str:
+    """Without the line break that files of secrets end in; "" where there is none."""
+    return os.environ.get(KEY_VARIABLE, "").strip()
+
+
 def address_problem(base_url: str, *, key: str) -> str:
-    """What is wrong with the address of an endpoint; "" where nothing is."""
+    """What is wrong with the address of an endpoint, or with the key; "" where nothing is."""
+    if not (key.isascii() and key.isprintable()):
+        return (
+            f"{KEY_VARIABLE} holds characters that no key has, such as line breaks or letters "
+            "beyond ASCII. Set it to the key alone."
+        )
     host = base_url.partition("://")[2].partition("/")[0]
     if not base_url.startswith(("http://", "https://")) or "@" in host:
         # A password in an address would end in the manifest and in every log.

@@ -1,19 +1,21 @@
 """Finds the encoder that a corpus was embedded with, so that texts can be searched for."""
 
 import re
+import urllib.parse
 
 import numpy as np
 
 from sae_jax.data.shards import ShardReader
 from sae_jax.embed.encoder import Encoder
 from sae_jax.embed.minilm import MAX_WORD_PIECES, MiniLM
-from sae_jax.embed.openai import OpenAIEncoder
+from sae_jax.embed.openai import OPENAI_URL, OpenAIEncoder
 from sae_jax.errors import UsageError
 
 # As OpenAIEncoder names itself in a manifest.
 OPENAI_NAME = re.compile(
     r"(?P<model>.+) at (?P<base_url>https?://[^\s,]+)(, cut to (?P<cut>\d+) characters)?"
 )
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 N_CHECKED = 4  # rows
 LARGEST_DISTANCE = 0.1  # of an encoded text to its row, over the row's norm; halves: .0005
 
@@ -36,6 +38,7 @@ def encoder_of(reader: ShardReader) -> Encoder:
     if name == MiniLM.name:
         encoder: Encoder = built_in()
     elif found := OPENAI_NAME.fullmatch(name):
+        _check_address(found["base_url"], model=found["model"], reader=reader)
         encoder = OpenAIEncoder(
             model=found["model"],
             base_url=found["base_url"],
@@ -50,6 +53,17 @@ def encoder_of(reader: ShardReader) -> Encoder:
         )
     check_width(encoder, reader)
     return encoder
+
+
+def _check_address(base_url: str, *, model: str, reader: ShardReader) -> None:
+    """A corpus may come from anybody: its word alone sends no key and no question anywhere."""
+    host = urllib.parse.urlsplit(base_url).hostname
+    if base_url != OPENAI_URL and host not in LOOPBACK:
+        raise UsageError(
+            f"{reader.folder}: its manifest names an encoder at {base_url}. Texts to search "
+            "for, and the key, are sent to an address that a corpus names only if you name it, "
+            f"too: --encoder=openai --model={model} --base_url={base_url}"
+        )
 
 
 def check_width(encoder: Encoder, reader: ShardReader) -> None:

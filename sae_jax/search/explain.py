@@ -26,7 +26,7 @@ class Explanation(NamedTuple):
     """Parts that add up to the score."""
 
     latents: list[Contribution]  # the largest in size first
-    bias: float  # by b_dec, which every decoded vector has
+    bias: float  # by b_dec; 0 for a query from features alone
     residual: float  # by what of the query no feature says
 
     @property
@@ -44,8 +44,9 @@ def explain(
     natural = np.array([query.code.get(latent, 0.0) for latent in latents])
     change = np.array([steered.deltas.get(latent, 0.0) for latent in latents])
     likeness = scale * (vectors @ dictionary.W_dec[latents].T)
-    bias = scale * (vectors @ dictionary.b_dec)
-    rest = steered.vector - dictionary.b_dec - dictionary.directions(code)
+    b_dec = dictionary.b_dec if query.bias else np.zeros_like(dictionary.b_dec)
+    bias = scale * (vectors @ b_dec)
+    rest = steered.vector - b_dec - dictionary.directions(code)
     residual = scale * (vectors @ rest)
     return [
         Explanation(

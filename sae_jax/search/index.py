@@ -139,8 +139,18 @@ def _manifest(reader: ShardReader) -> dict[str, Any]:
 
 
 def _is_of(reader: ShardReader, *, out: pathlib.Path) -> bool:
-    path = out / MANIFEST
-    return path.exists() and json.loads(path.read_text()) == _manifest(reader)
+    """Whether a whole index of these rows is there; one that is damaged is made anew."""
+    copied = reader.dtype != np.float32
+    shapes: dict[str, tuple[int, ...]] = {SCALE: (reader.n_rows,)}
+    if copied:
+        shapes[VECTORS] = (reader.n_rows, reader.d_in)
+    try:
+        made = json.loads((out / MANIFEST).read_text())
+        return made == _manifest(reader) and all(
+            np.load(out / name, mmap_mode="r").shape == shape for name, shape in shapes.items()
+        )
+    except (OSError, ValueError):
+        return False
 
 
 def _make(reader: ShardReader, *, out: pathlib.Path, copied: bool) -> None:

@@ -18,6 +18,7 @@ class Query(NamedTuple):
     vector: Float[np.ndarray, " d_in"]
     code: dict[int, float]  # its own latents, strongest first
     origin: str  # in words
+    bias: bool = True  # whether b_dec is a part of it, as of every embedding
 
     @property
     def norm(self) -> float:
@@ -66,4 +67,4 @@ def of_family(family: Family, *, dictionary: Dictionary) -> Query:
 
 def _of_code(code: dict[int, float], dictionary: Dictionary, origin: str) -> Query:
     code = dict(sorted(code.items(), key=lambda one: -one[1]))
-    return Query(dictionary.directions(code), code, origin)
+    return Query(dictionary.directions(code), code, origin, bias=False)

@@ -20,6 +20,7 @@ from sae_jax.search.query import Query
 LEAST_PERCENT, MOST_PERCENT = -100, 300
 SNAP = 1e-5  # of the maximum: a slider so near the query's own value is neutral
 N_ITERATIONS = 10  # of re-encoding, as in the paper's figure
+LEAST_LEFT = 1e-6  # of the query's length
 ERROR_REACHED = 1e-8
 N_HALVINGS = 5  # of a step that does not lower the error
 
@@ -73,18 +74,30 @@ def steer(
     """
     deltas = _deltas(query, sliders, dictionary=dictionary, families=families)
     moved = query.vector + dictionary.directions(deltas) if deltas else query.vector
-    if mode is Mode.ADJUST:
-        return Steered(query, mode, moved, deltas, [])
     steered = Steered(query, mode, moved, deltas, [])
+    if mode is Mode.ADJUST:
+        return _checked(steered)
     if mode is Mode.ONLY:
-        decoded = dictionary.b_dec + dictionary.directions(steered.code)
-        return steered._replace(vector=decoded)
+        decoded = dictionary.directions(steered.code)
+        if query.bias:
+            decoded = decoded + dictionary.b_dec
+        return _checked(steered._replace(vector=decoded))
     wanted = _reachable(steered.code, asked=deltas, k=dictionary.sae.k)
     vector, errors = re_encode(moved, wanted, dictionary=dictionary)
     every = query.code.keys() | wanted.keys()
     deltas = {i: wanted.get(i, 0.0) - query.code.get(i, 0.0) for i in sorted(every)}
     deltas = {latent: delta for latent, delta in deltas.items() if delta}
-    return Steered(query, mode, vector, deltas, errors)
+    return _checked(Steered(query, mode, vector, deltas, errors))
+
+
+def _checked(steered: Steered) -> Steered:
+    """Raises UsageError where the sliders have left nothing to search with."""
+    if np.linalg.norm(steered.vector) < LEAST_LEFT * steered.query.norm:
+        raise UsageError(
+            f"the sliders leave nothing of {steered.query.origin}: its vector is zero, which "
+            "is near to no row. Set another feature, or keep one of its own."
+        )
+    return steered
 
 
 def check_percent(percent: float | int, *, of: str) -> None:

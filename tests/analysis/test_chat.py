@@ -159,3 +159,17 @@ def test_without_the_package_it_is_said_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "openai", None)
     with pytest.raises(EndpointError, match=r"pip install 'sae_jax\[llm\]'"):
         OpenAIChat(base_url="http://127.0.0.1:9/v1")
+
+
+def test_a_line_break_after_the_key_is_dropped_and_an_impossible_key_is_not_shown(
+    server, monkeypatch
+):
+    monkeypatch.setenv("OPENAI_API_KEY", f" {KEY}\n")
+    client = OpenAIChat(base_url=server.url)
+    assert client.complete(REQUEST).text == "yes"
+    client.close()
+    for impossible in ("sk-\nsecret", "sk-gehéim"):
+        monkeypatch.setenv("OPENAI_API_KEY", impossible)
+        with pytest.raises(EndpointError, match="holds characters that no key has") as found:
+            OpenAIChat(base_url=server.url)
+        assert impossible not in str(found.value)

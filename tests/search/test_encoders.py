@@ -94,3 +94,11 @@ def test_texts_are_searched_for_by_a_named_encoder(search, run):
         own.use_encoder(OpenAIEncoder(model="m", base_url=url))
         hits = own.hits(own.text("text 77"))
         assert hits[0].row == 77
+
+
+def test_a_corpus_alone_sends_no_key_and_no_question_to_its_address(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.setattr(encoders, "OpenAIEncoder", lambda **_: pytest.fail("was asked"))
+    reader = corpus(tmp_path / "rows", encoder="m at http://elsewhere.example/v1")
+    with pytest.raises(UsageError, match="--encoder=openai --model=m --base_url=http://elsew"):
+        encoders.encoder_of(reader)

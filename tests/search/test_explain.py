@@ -42,3 +42,13 @@ def test_only_features_leaves_no_residual(search):
     steered = search.steer(search.row(5), {3: 80}, mode=Mode.ONLY)
     for hit in search.hits(steered):
         assert hit.explanation.residual == pytest.approx(0, abs=1e-6)
+
+
+def test_a_query_from_features_alone_has_neither_bias_nor_residual(search):
+    for mode in (Mode.ADJUST, Mode.ONLY):
+        steered = search.steer(search.latent(3), {}, mode=mode)
+        assert steered.fidelity == pytest.approx(1)
+        (hit,) = search.hits(steered, k=1)
+        assert hit.explanation.bias == 0
+        assert hit.explanation.residual == pytest.approx(0, abs=1e-6)
+        assert hit.explanation.latents[0].natural == pytest.approx(hit.score, abs=1e-6)

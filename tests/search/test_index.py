@@ -105,3 +105,15 @@ def test_an_index_half_made_is_made_anew(tmp_path):
     exact, said = opened(reader, tmp_path / "out")
     assert said
     assert exact.vectors(np.array([3])).any()
+
+
+@pytest.mark.parametrize("damage", ["vectors.npy", "scale.npy", "index.json"])
+def test_a_damaged_index_is_made_anew(tmp_path, damage):
+    np.save(tmp_path / "a.npy", np.eye(40, 8, dtype=np.float16))
+    reader, out = open_shards(tmp_path), tmp_path / "index"
+    whole = opened(reader, out)[0].scores(np.eye(8, dtype=np.float32))
+    content = (out / damage).read_bytes()
+    (out / damage).write_bytes(content[: len(content) // 2])
+    again, said = opened(reader, out)
+    assert len(said) == 1
+    np.testing.assert_array_equal(again.scores(np.eye(8, dtype=np.float32)), whole)

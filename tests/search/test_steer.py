@@ -5,7 +5,7 @@ import pytest
 
 from sae_jax.errors import UsageError
 from sae_jax.search.families import Family
-from sae_jax.search.query import of_vector
+from sae_jax.search.query import of_latent, of_vector
 from sae_jax.search.steer import Mode, code_error, re_encode, steer
 
 
@@ -124,3 +124,10 @@ def test_a_value_out_of_range_is_refused_with_the_range(query, dictionary, perce
 def test_a_latent_that_is_not_there_is_refused(query, dictionary):
     with pytest.raises(UsageError, match="no latent 32"):
         steer(query, {32: 10}, dictionary=dictionary)
+
+
+def test_sliders_that_leave_nothing_are_refused(dictionary):
+    query = of_latent(3, dictionary=dictionary)
+    for mode in (Mode.ADJUST, Mode.ONLY):
+        with pytest.raises(UsageError, match="the sliders leave nothing of latent 3"):
+            steer(query, {3: 0}, dictionary=dictionary, mode=mode)
