@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 import pytest
-from chat_server import serving
+from chat_server import TEXT, serving
 from tiny import command, config, planted_rows, run_command
 
 from sae_jax.analysis import encode
@@ -160,9 +160,12 @@ def test_the_same_model_at_another_endpoint_is_asked_itself(run):
     assert {one["base_url"] for one in records(run)} == {second.url}
 
 
-def test_a_damaged_confidence_that_was_kept_stops_no_later_run(run, monkeypatch):
-    large = "9" * 400
-    monkeypatch.setattr("chat_server.judgement", lambda prompt: f'{{"1": {large}}}')
+def test_a_confidence_too_large_that_was_kept_stops_no_later_run(run, monkeypatch):
+    large = 10**400  # no float
+    monkeypatch.setattr(
+        "chat_server.judgement",
+        lambda prompt: json.dumps(dict.fromkeys(dict(TEXT.findall(prompt)), large)),
+    )
     with serving() as server:
         for _ in range(2):
             main.dispatch(list(arguments(run, server, "--n_latents=1")))
