@@ -53,13 +53,14 @@ class Server(http.server.ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/v1"
 
-    def fault_of(self, key: str, prompt: str, *, n_messages: int) -> str:
+    def fault_of(self, key: str, prompt: str, *, sent: str, n_messages: int) -> str:
         for word, fault in ((self.broken, "error"), (self.stubborn, "garbage")):
             if word and prompt.split().count(word) >= N_FULL:
                 return fault
         if self.seed is None or n_messages > 1:
             return ""
-        drawn = int(hashlib.sha256(f"{self.seed}{key}".encode()).hexdigest(), 16) % 100
+        body = hashlib.sha256(sent.encode()).hexdigest()
+        drawn = int(hashlib.sha256(f"{self.seed}{body}".encode()).hexdigest(), 16) % 100
         for name, share in FAULTS.items():
             drawn -= share
             if drawn < 0:
@@ -75,13 +76,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         messages = body["messages"]
         rest = {name: body[name] for name in body if name not in ("model", "messages")}
-        key = Request(body["model"], tuple(messages), rest).key
         prompt, server = messages[0]["content"], self.server
+        key = Request(body["model"], tuple(messages), rest, server.url).key
+        sent = json.dumps([body["model"], messages, rest], sort_keys=True)  # without the port
         with server.lock:
             server.requests[key] += 1
             server.prompts.append(prompt)
             server.headers.append({k.lower(): v for k, v in self.headers.items()})
-            fault = server.fault_of(key, prompt, n_messages=len(messages))
+            fault = server.fault_of(key, prompt, sent=sent, n_messages=len(messages))
             server.faults[fault] += 1
         server.closing.wait(server.seconds)
         if server.status:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from sae_jax.analysis.prompts import whole_characters
 from sae_jax.embed.openai import KEY_VARIABLE, OPENAI_URL, address_problem, read_key
 from sae_jax.errors import EndpointError, SaeJaxError
 
@@ -17,6 +18,7 @@ N_RETRIES = 5  # after 408, 409, 429, 5xx, a lost connection or no answer in tim
 N_BROKEN = 3  # bodies that are no completion, until a call has failed
 TIMEOUT_SECONDS = 120.0
 WRONG = (401, 402, 403, 404)  # with these no other call would fare better
+ENDS = ("stop", "length", "content_filter")  # that may leave an answer without any text
 MOST_SAID = 300  # characters of what an endpoint says of an error
 
 
@@ -26,10 +28,11 @@ class Request(NamedTuple):
     model: str
     messages: tuple[Mapping[str, str], ...]
     parameters: Mapping[str, Any]  # sent as they are, such as temperature
+    base_url: str  # a model of the same name elsewhere may be another one
 
     @property
     def key(self) -> str:
-        text = json.dumps([self.model, self.messages, self.parameters], sort_keys=True)
+        text = json.dumps(self, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
@@ -148,14 +151,27 @@ class OpenAIChat:
 
 
 def _read(body: str, *, seconds: float) -> Answer:
-    """Raises one of several errors where the body is not as documented."""
+    """Raises one of several errors where the body is not as documented.
+
+    Some endpoints send a failure with status 200; it is no answer either.
+    """
     made = json.loads(body)
     choice = made["choices"][0]
     message, usage = choice["message"], made.get("usage") or {}
+    text, finish, refusal = (
+        whole_characters(str(found or ""))
+        for found in (
+            message.get("content"), choice.get("finish_reason"), message.get("refusal"),
+        )
+    )  # fmt: skip
+    if made.get("error") or choice.get("error") or finish == "error":
+        raise ValueError("a failure")
+    if not (text or refusal or finish in ENDS):
+        raise ValueError("nothing was answered")
     return Answer(
-        text=str(message.get("content") or ""),
-        finish=str(choice.get("finish_reason") or ""),
-        refusal=str(message.get("refusal") or ""),
+        text=text,
+        finish=finish,
+        refusal=refusal,
         tokens_in=_count(usage.get("prompt_tokens")),
         tokens_out=_count(usage.get("completion_tokens")),
         seconds=seconds,

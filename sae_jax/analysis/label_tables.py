@@ -96,6 +96,14 @@ def states(summary: Summary) -> str:
     )
 
 
+def models(records: Sequence[Record]) -> str:
+    """Who named the latents and who judged the names; empty where no model did."""
+    found = {
+        f"{one['model']}, judged by {one['judge_model']}" for one in records if "model" in one
+    }
+    return "; ".join(sorted(found))
+
+
 def drawn(records: Sequence[Record], *, most: int = SHOWN) -> list[Record]:
     """Some that are labelled, drawn at random; the same ones each time."""
     named = [record for record in records if record["state"] == "ok"]

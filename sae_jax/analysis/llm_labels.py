@@ -38,6 +38,7 @@ class Asked(NamedTuple):
     judge_model: str
     parameters: Mapping[str, Any]
     seed: int  # of the rows
+    base_url: str
 
     def to_label(self, rows: Rows, texts: Mapping[int, str]) -> Request:
         n = len(rows.strongest)
@@ -47,7 +48,10 @@ class Asked(NamedTuple):
             near=_shown(rows.near, texts, np.zeros(len(rows.near))),
             zeros=_shown(rows.zeros, texts, np.zeros(len(rows.zeros))),
         )
-        return Request(self.model, prompts.ask_for_label(shown), self.parameters)
+        return self._request(self.model, prompts.ask_for_label(shown))
+
+    def _request(self, model: str, messages: prompts.Messages) -> Request:
+        return Request(model, messages, self.parameters, self.base_url)
 
     def to_judge(
         self, rows: Rows, texts: Mapping[int, str], *, label: str
@@ -56,9 +60,7 @@ class Asked(NamedTuple):
         own = [texts[row] for row in rows.judged.tolist()]
         return [
             (
-                Request(
-                    self.judge_model, prompts.ask_for_confidences(label, part), self.parameters
-                ),
+                self._request(self.judge_model, prompts.ask_for_confidences(label, part)),
                 len(part),
             )
             for part in _parts(own)

@@ -18,23 +18,34 @@ YES_TO_ALL = 2 / 3  # F1 of a judge who says yes to each text: half of them are 
 WHICH = ("run_fingerprint", "data_fingerprint")
 
 
-def write(folder: pathlib.Path, labels: Sequence[LlmLabel], *, of: dict[str, Any]) -> None:
+def write(folder: pathlib.Path, labels: Sequence[LlmLabel], *, of: dict[str, Any]) -> int:
     """A line for each latent, in their order; `of` says of which weights, rows and models.
 
-    Lines of other latents of the same weights and rows stay, and so does one that is ok
-    where the new one only failed.
+    Lines of other latents stay where all that `of` says holds for them, too, so that a mean
+    is never of two models; and so does one that is ok where the new one only failed. How many
+    of the same weights and rows, but asked for otherwise, went is returned.
     """
     path = folder / FILE
-    lines = map(json.loads, path.read_text().splitlines() if path.exists() else ())
+    read = map(json.loads, path.read_text().splitlines() if path.exists() else ())
+    lines = [line for line in read if all(line[name] == of[name] for name in WHICH)]
     records = {
-        line["latent"]: line for line in lines if all(line[name] == of[name] for name in WHICH)
+        line["latent"]: line for line in lines if all(line.get(name) == of[name] for name in of)
     }
+    n_left_out = len(lines) - len(records)
     for label in labels:
         old = records.get(label.latent)
         if not (label.state == "failed" and old and old["state"] == "ok"):
             records[label.latent] = label.as_json() | of
     text = "".join(to_json(records[latent]) for latent in sorted(records))
     write_atomically(path, text.encode())
+    return n_left_out
+
+
+def describe_left_out(n: int) -> str:
+    return (
+        f"{n:,} labels of another model, endpoint, seed or parameters were left out of {FILE}; "
+        "with those the same command makes them again, from kept answers."
+    )
 
 
 def describe(labels: Sequence[LlmLabel], chat: KeptChat, *, most: int, seed: int) -> str:

@@ -94,8 +94,13 @@ def ask_again(messages: Messages, *, answer: str, problem: str) -> Messages:
 
 
 def one_line(text: str) -> str:
-    line = " ".join(text.split())
+    line = " ".join(whole_characters(text).split())
     return line if len(line) <= MOST_CHARACTERS else line[: MOST_CHARACTERS - 2] + " …"
+
+
+def whole_characters(text: str) -> str:
+    """Halves of characters, as an escape in JSON can make them, fit in no file and no call."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _user(text: str) -> Messages:
@@ -111,7 +116,8 @@ def read_label(text: str) -> Named:
     made = found[-1]  # after any thinking aloud
     if not isinstance(made["label"], str):
         raise Unparsable("its label is not a text")
-    label = " ".join(made["label"].split()).strip(" .…\"'")  # weak models repeat the form
+    label = whole_characters(" ".join(made["label"].split()))
+    label = label.strip(" .…\"'")  # weak models repeat the form
     n_words = len(label.split())
     if not 0 < n_words <= MOST_WORDS:
         raise Unparsable(f"its label has {n_words} words; expected 2 to 8")
@@ -120,7 +126,8 @@ def read_label(text: str) -> Named:
         confidence = _confidence(made.get("confidence"))
     except Unparsable:
         confidence = None
-    return Named(label, " ".join(why.split()) if isinstance(why, str) else "", confidence)
+    why = whole_characters(" ".join(why.split())) if isinstance(why, str) else ""
+    return Named(label, why, confidence)
 
 
 def read_confidences(text: str, *, n: int) -> list[float]:
@@ -148,7 +155,7 @@ def read_confidences(text: str, *, n: int) -> list[float]:
 def _confidence(found: Any) -> float:
     try:
         value = math.nan if isinstance(found, bool) else float(found)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # of an integer of 310 digits
         value = math.nan
     if not 0 <= value <= SUREST:
         raise Unparsable(f"{json.dumps(found)[:40]} is not a number from 0 to {SUREST}")

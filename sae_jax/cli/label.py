@@ -8,12 +8,14 @@
 Half of the rows name each latent, the other half judge the name. keywords asks nobody: F1
 and AUROC against random rows (easy) and near misses (hard), in RUN/features/CORPUS/
 labels.jsonl. llm has a model name each latent and judge the name on up to 40 rows, half of
-them random or near misses, in llm-labels.jsonl. Every answer is kept: after a kill or a
-failure the same command goes on and asks for none twice.
+them random or near misses, in llm-labels.jsonl, which is of one model, endpoint, seed and
+parameters at a time. Every answer is kept: after a kill or a failure the same command goes on
+and asks for none twice, but for up to --n_parallel under way at a kill or a second Ctrl-C.
 """
 
 import contextlib
 import json
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ from sae_jax.embed.openai import KEY_VARIABLE, OPENAI_URL
 from sae_jax.errors import UsageError
 
 if TYPE_CHECKING:
+    from sae_jax.analysis.answers import KeptChat
     from sae_jax.analysis.codes import StoredCodes
     from sae_jax.analysis.llm_labels import Asked
 
@@ -134,9 +137,24 @@ def _by_model(values: flags.FlagValues, opened: Opened) -> None:
                 n_parallel=values.n_parallel, done=made.append,
             )  # fmt: skip
         finally:  # also after Ctrl-C, and where the endpoint refuses
-            llm_report.write(folder, made, of=_origin(stored, asked))
+            asking.stop()
+            n_left_out = llm_report.write(folder, made, of=_origin(stored, asked))
+            if n_left_out:
+                print(llm_report.describe_left_out(n_left_out))
+            _wait(asking, seconds=values.timeout_seconds)
     print(llm_report.describe(made, asking, most=SHOWN, seed=values.seed))
     print(f"Labels: {folder / llm_report.FILE}")
+
+
+def _wait(asking: "KeptChat", *, seconds: float) -> None:
+    """For answers under way; a second Ctrl-C ends it."""
+    if asking.n_under_way:
+        print(
+            f"Waits up to {seconds:g} s for {asking.n_under_way} answers under way, to keep "
+            "them; Ctrl-C again loses them.",
+            file=sys.stderr,
+        )
+        asking.wait(seconds=seconds)
 
 
 def _origin(stored: "StoredCodes", asked: "Asked") -> dict[str, Any]:
@@ -173,7 +191,13 @@ def _asked(values: flags.FlagValues) -> "Asked":
             f"--parameters={values.parameters}: is no JSON object; expected one such as "
             "'{\"temperature\": 0, \"max_tokens\": 500}', or '{}' to send none."
         )
-    return Asked(values.model, values.judge_model or values.model, parameters, values.seed)
+    return Asked(
+        model=values.model,
+        judge_model=values.judge_model or values.model,
+        parameters=parameters,
+        seed=values.seed,
+        base_url=values.base_url.rstrip("/"),
+    )
 
 
 def _prices(values: flags.FlagValues) -> list[float]:

@@ -169,6 +169,8 @@ def _labels(found: Analysis) -> Iterator[str]:
             summary = label_tables.summarise(records)
             yield page.subtitle(f"By {by}")
             yield page.paragraph(f"{label_tables.states(summary)}.")
+            if models := label_tables.models(records):
+                yield page.paragraph(f"Named by {models}.")
             if summary.scores:
                 yield label_tables.scores(summary).as_html()
                 yield label_tables.examples(records).as_html()

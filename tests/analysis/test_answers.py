@@ -2,9 +2,12 @@
 
 import contextlib
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 
 import pytest
 
@@ -20,7 +23,7 @@ def answers(tmp_path):
 
 
 def request_of(text):
-    return Request("m", ({"role": "user", "content": text},), {})
+    return Request("m", ({"role": "user", "content": text},), {}, "u")
 
 
 class Counting:
@@ -74,7 +77,7 @@ def test_an_answer_survives_a_kill_right_after_it_came(tmp_path):
     from sae_jax.analysis.chat import Answer, Request
     answers = Answers({str(path)!r})
     for i in range(20):
-        request = Request("m", ({{"role": "user", "content": str(i)}},), {{}})
+        request = Request("m", ({{"role": "user", "content": str(i)}},), {{}}, "u")
         answers.put(request, Answer(str(i), "stop", "", 1, 1, 0.1))
     os.kill(os.getpid(), signal.SIGKILL)
     """
@@ -90,9 +93,77 @@ def test_an_answer_survives_a_kill_right_after_it_came(tmp_path):
 def test_a_file_that_is_none_is_named(tmp_path):
     path = tmp_path / "a.sqlite"
     path.write_text("these are no answers of a language model, but words" * 20)
-    with pytest.raises(SaeJaxError, match=r"a\.sqlite: cannot be read as SQLite"):
+    with pytest.raises(SaeJaxError, match=r"a\.sqlite: cannot be used as SQLite"):
         Answers(path)
     assert path.read_text().startswith("these")
+    with pytest.raises(SaeJaxError, match=r"cannot be used as SQLite .*unable to open"):
+        Answers(tmp_path)  # a folder
+
+
+def test_a_file_damaged_further_in_is_named_when_it_is_read(tmp_path):
+    path = tmp_path / "a.sqlite"
+    with contextlib.closing(Answers(path)) as answers:
+        answers.put(request_of("a"), Answer("b", "stop", "", 1, 1, 0.1))
+    raw = path.read_bytes()
+    path.write_bytes(raw[:4096] + b"\xff" * (len(raw) - 4096))
+    with (
+        contextlib.closing(Answers(path)) as answers,
+        pytest.raises(SaeJaxError, match=r"a\.sqlite: cannot be used as SQLite"),
+    ):
+        answers.get(request_of("a"))
+
+
+def test_an_answer_that_cannot_be_written_is_said(tmp_path):
+    path = tmp_path / "a.sqlite"
+    with contextlib.closing(Answers(path)) as answers:
+        with contextlib.closing(sqlite3.connect(path)) as other:
+            other.execute("DROP TABLE answers")
+        with pytest.raises(SaeJaxError, match=r"a\.sqlite: cannot be used as SQLite"):
+            answers.put(request_of("a"), Answer("b", "stop", "", 1, 1, 0.1))
+
+
+class Slow(Counting):
+    """Answers when it is released."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun, self.release = threading.Event(), threading.Event()
+
+    def complete(self, request):
+        self.begun.set()
+        assert self.release.wait(10)
+        return super().complete(request)
+
+
+def test_what_is_under_way_when_all_is_stopped_is_kept_and_nothing_more_is_asked(answers):
+    chat = Slow()
+    kept = KeptChat(chat, answers)
+    thread = threading.Thread(target=kept.complete, args=(request_of("a"),))
+    thread.start()
+    assert chat.begun.wait(10)
+    kept.stop()
+    with pytest.raises(CallFailed, match="nothing more is asked"):
+        kept.complete(request_of("b"))
+    assert kept.n_under_way == 1
+    threading.Timer(0.1, chat.release.set).start()
+    kept.wait(seconds=10.0)
+    assert answers.get(request_of("a")).text.startswith("a!")
+    assert kept.complete(request_of("a")).text.startswith("a!")  # what is kept may be had
+    thread.join()
+    assert (kept.n_under_way, len(chat.asked)) == (0, 1)
+
+
+def test_an_answer_that_does_not_come_is_not_waited_for_without_end(answers):
+    chat = Slow()
+    kept = KeptChat(chat, answers)
+    thread = threading.Thread(target=kept.complete, args=(request_of("a"),))
+    thread.start()
+    assert chat.begun.wait(10)
+    began = time.monotonic()
+    kept.wait(seconds=0.1)
+    assert 0.1 <= time.monotonic() - began < 5
+    chat.release.set()
+    thread.join()
 
 
 def test_a_second_process_is_told_to_wait(tmp_path):

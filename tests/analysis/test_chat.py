@@ -10,7 +10,7 @@ from sae_jax.analysis.chat import CallFailed, OpenAIChat, Request
 from sae_jax.errors import EndpointError
 
 KEY = "sk-secret-of-the-test"
-REQUEST = Request("m", ({"role": "user", "content": "You study"},), {"temperature": 0})
+REQUEST = Request("m", ({"role": "user", "content": "You study"},), {"temperature": 0}, "u")
 
 
 @pytest.fixture
@@ -42,7 +42,8 @@ def test_an_answer_comes_with_its_tokens_and_seconds(server, client):
     assert (answer.text, answer.finish, answer.refusal) == ("yes", "stop", "")
     assert (answer.tokens_in, answer.tokens_out) == (100, 1)
     assert 0 < answer.seconds < 5
-    assert list(server.delivered) == [REQUEST.key]  # model, messages and parameters arrived
+    # Model, messages and parameters arrived.
+    assert list(server.delivered) == [REQUEST._replace(base_url=server.url).key]
     assert server.headers[0]["authorization"] == f"Bearer {KEY}"
 
 
@@ -51,9 +52,10 @@ def test_the_key_of_a_request_is_of_all_that_is_sent():
         REQUEST._replace(model="n"),
         REQUEST._replace(messages=({"role": "user", "content": "else"},)),
         REQUEST._replace(parameters={}),
+        REQUEST._replace(base_url="http://another/v1"),
     ]
-    assert len({one.key for one in (REQUEST, *others)}) == 4
-    again = Request("m", ({"content": "You study", "role": "user"},), {"temperature": 0})
+    assert len({one.key for one in (REQUEST, *others)}) == 5
+    again = Request("m", ({"content": "You study", "role": "user"},), {"temperature": 0}, "u")
     assert again.key == REQUEST.key
 
 
@@ -79,6 +81,43 @@ def test_a_fault_that_stays_fails_the_call(server, client, monkeypatch, fault, s
     with pytest.raises(CallFailed, match=said):
         client.complete(REQUEST)
     assert server.faults[fault] == n
+
+
+def body_of(content, finish, **more):
+    return {"choices": [{"message": {"content": content}, "finish_reason": finish}]} | more
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        body_of(None, None),
+        body_of(None, "error"),
+        body_of("half an ans", "error"),
+        body_of("", "tool_calls"),
+        body_of("yes", "stop", error={"message": "overloaded"}),
+        {"choices": [body_of("yes", "stop")["choices"][0] | {"error": {"code": 502}}]},
+    ],
+)
+def test_a_failure_sent_as_a_success_is_tried_again_and_no_answer(
+    server, client, monkeypatch, body
+):
+    monkeypatch.setattr("chat_server.completion", lambda text: body)
+    with pytest.raises(CallFailed, match=f"no chat completion, {chat.N_BROKEN} times"):
+        client.complete(REQUEST)
+    assert sum(server.requests.values()) == chat.N_BROKEN
+
+
+@pytest.mark.parametrize("finish", ["stop", "length", "content_filter"])
+def test_an_answer_may_be_empty_where_it_says_how_it_ended(server, client, monkeypatch, finish):
+    monkeypatch.setattr("chat_server.completion", lambda text: body_of(None, finish))
+    assert client.complete(REQUEST)[:3] == ("", finish, "")
+
+
+def test_half_a_character_in_an_answer_is_replaced(server, client, monkeypatch):
+    made = body_of("a \ud83d b", "stop")
+    made["choices"][0]["message"]["refusal"] = "\ud83d"
+    monkeypatch.setattr("chat_server.completion", lambda text: made)
+    assert client.complete(REQUEST)[:3] == ("a ? b", "stop", "?")
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,14 @@ def test_ten_are_drawn_the_same_each_time_of_those_that_have_a_label():
     assert "&lt;b&gt;" in table.as_html()
 
 
+def test_the_models_are_named_once():
+    named = [{"model": "a", "judge_model": "b"}] * 3
+    assert label_tables.models(named) == "a, judged by b"
+    named.append({"model": "c", "judge_model": "c"})
+    assert label_tables.models(named) == "a, judged by b; c, judged by c"
+    assert label_tables.models(KEYWORDS) == ""
+
+
 def test_a_line_for_each_latent():
     lines = list(csv.DictReader(io.StringIO(label_tables.to_csv(KEYWORDS))))
     assert [int(line["latent"]) for line in lines] == list(range(43))

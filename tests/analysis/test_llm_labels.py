@@ -16,7 +16,7 @@ from sae_jax.analysis.labels import naming_half
 from sae_jax.errors import EndpointError
 
 N_ROWS, N_LATENTS, N_PLANTED = 4_000, 204, 180
-ASKED = llm_labels.Asked("model-a", "model-b", {"temperature": 0}, 0)
+ASKED = llm_labels.Asked("model-a", "model-b", {"temperature": 0}, 0, "http://here/v1")
 FILLER = list("abcdefghijklmnop")
 
 

@@ -12,7 +12,10 @@ from sae_jax.analysis.chat import OpenAIChat
 from sae_jax.analysis.llm_labels import LlmLabel
 from sae_jax.analysis.llm_scores import score
 
-OF = {"run_fingerprint": "w", "data_fingerprint": "d", "model": "m"}
+OF = {
+    "run_fingerprint": "w", "data_fingerprint": "d", "prompt_version": 1, "model": "m",
+    "judge_model": "m", "parameters": {"temperature": 0}, "seed": 0, "base_url": "u",
+}  # fmt: skip
 ON = np.arange(20) < 10
 GOOD = score(np.where(ON, 9.0, 1.0), ON, rng=np.random.default_rng(0))
 SAME = score(np.full(20, 9.0), ON, rng=np.random.default_rng(0))
@@ -58,7 +61,24 @@ def test_other_latents_stay_and_a_failure_replaces_no_label(tmp_path):
 @pytest.mark.parametrize("changed", ["run_fingerprint", "data_fingerprint"])
 def test_labels_of_other_weights_or_rows_go(tmp_path, changed):
     llm_report.write(tmp_path, [ok(1)], of=OF)
-    llm_report.write(tmp_path, [ok(2)], of=OF | {changed: "other"})
+    assert llm_report.write(tmp_path, [ok(2)], of=OF | {changed: "other"}) == 0
+    assert list(read(tmp_path)) == [2]
+
+
+@pytest.mark.parametrize("changed", sorted(set(OF) - set(llm_report.WHICH)))
+def test_one_file_is_of_one_asking_and_what_went_is_counted(tmp_path, changed):
+    assert llm_report.write(tmp_path, [ok(1), ok(3)], of=OF) == 0
+    other = OF | {changed: 7 if changed == "seed" else "other"}
+    assert llm_report.write(tmp_path, [ok(2), LlmLabel(3, "failed")], of=other) == 2
+    assert read(tmp_path) == {2: ("ok", "a b"), 3: ("failed", "")}
+    assert llm_report.write(tmp_path, [ok(1)], of=other) == 0
+    assert list(read(tmp_path)) == [1, 2, 3]
+
+
+def test_labels_of_a_file_that_named_no_endpoint_go(tmp_path):
+    older = {name: value for name, value in OF.items() if name != "base_url"}
+    llm_report.write(tmp_path, [ok(1)], of=older)
+    assert llm_report.write(tmp_path, [ok(2)], of=OF) == 1
     assert list(read(tmp_path)) == [2]
 
 

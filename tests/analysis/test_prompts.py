@@ -84,6 +84,25 @@ def test_a_confidence_that_is_not_there_is_never_made_up(text, problem):
         prompts.read_confidences(text, n=3)
 
 
+@pytest.mark.parametrize("n_digits", [310, 4_000, 5_000])
+def test_a_confidence_too_large_for_a_float_is_no_confidence(n_digits):
+    large = "9" * n_digits
+    with pytest.raises(Unparsable):
+        prompts.read_confidences(f'{{"1": {large}}}', n=1)
+    text = f'{{"label": "x", "confidence": {large}}}'
+    if n_digits < 4_300:  # more, and Python reads no integer
+        assert prompts.read_label(text) == prompts.Named("x", "", None)
+
+
+def test_half_a_character_is_replaced_in_labels_and_texts():
+    named = prompts.read_label(r'{"label": "a \ud83d b", "why": "c \udc00"}')
+    assert named == prompts.Named("a ? b", "c ?", None)
+    assert prompts.read_label(r'{"label": "\ud83d\ude00"}').label == "😀"
+    (message,) = prompts.ask_for_confidences(named.label, ["x \ud83d y", "ü"])
+    assert "\n[1] x ? y\n[2] ü\n" in message["content"]
+    message["content"].encode()  # as the client sends it
+
+
 def test_texts_are_shown_on_one_line_each_with_their_strength_and_cut_where_long():
     shown = prompts.Shown(
         strongest=[(10.0, "first\nline {x}"), (8.25, "second")],

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 import pytest
-from chat_server import serving
+from chat_server import TEXT, serving
 from tiny import command, config, planted_rows, run_command
 
 from sae_jax.analysis import encode
@@ -141,8 +141,36 @@ def test_latents_are_named_or_drawn_and_add_up_in_the_file(run, capsys):
         other = next(i for i in range(64) if i not in drawn)
         main.dispatch(list(arguments(run, server, f"--latent={other},{drawn[0]}", "--seed=1")))
         assert [one["latent"] for one in records(run)] == sorted([*drawn, other])
+        capsys.readouterr()
         main.dispatch(list(arguments(run, server, "--n_latents=4", "--seed=3")))
-        assert len(records(run)) > 5  # another seed draws others
+        assert [one["latent"] for one in records(run)] != drawn  # another seed draws others
+        assert "5 labels of another model, endpoint, seed" in capsys.readouterr().out
+        n_before = sum(server.requests.values())
+        main.dispatch(list(arguments(run, server, "--n_latents=4", "--seed=1")))
+        assert [one["latent"] for one in records(run)] == drawn
+        assert sum(server.requests.values()) == n_before  # from kept answers
+
+
+def test_the_same_model_at_another_endpoint_is_asked_itself(run):
+    with serving() as first:
+        main.dispatch(list(arguments(run, first, "--n_latents=2")))
+        with serving() as second:
+            main.dispatch(list(arguments(run, second, "--n_latents=2")))
+    assert sum(second.requests.values()) == sum(first.requests.values()) > 0
+    assert {one["base_url"] for one in records(run)} == {second.url}
+
+
+def test_a_confidence_too_large_that_was_kept_stops_no_later_run(run, monkeypatch):
+    large = 10**400  # no float
+    monkeypatch.setattr(
+        "chat_server.judgement",
+        lambda prompt: json.dumps(dict.fromkeys(dict(TEXT.findall(prompt)), large)),
+    )
+    with serving() as server:
+        for _ in range(2):
+            main.dispatch(list(arguments(run, server, "--n_latents=1")))
+        main.dispatch(list(arguments(run, server, "--n_latents=1", "--dry_run")))
+    assert [one["state"] for one in records(run)] == ["unparsable"]
 
 
 def test_parameters_and_models_reach_the_endpoint(run):
@@ -192,6 +220,27 @@ def test_an_interrupt_leaves_what_is_complete(run):
     assert "Traceback" not in said
     states = [one["state"] for one in records(run)]
     assert 5 <= states.count("ok") < 15
+    assert {key for key in server.delivered if key} <= kept_keys(run)  # it was paid for
+
+
+def test_a_second_interrupt_waits_for_nothing(run):
+    with serving() as server:
+        server.seconds = 30.0
+        process = subprocess.Popen(
+            command(*arguments(run, server)), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        while sum(server.requests.values()) < N_PARALLEL:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        for line in process.stderr:
+            if b"answers under way" in line:
+                break
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+        assert time.monotonic() - began < 10
+    assert process.returncode == 130
 
 
 @pytest.mark.parametrize(
