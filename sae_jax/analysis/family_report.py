@@ -71,13 +71,15 @@ def _agreement(
 def read_labels(folder: pathlib.Path, *, run_fingerprint: str) -> dict[int, str]:
     """The labels of latents that `sae-jax label` has made, of these weights.
 
-    Those of a language model are preferred to keywords.
+    Those of a language model are preferred to keywords. A line that does not say of which
+    weights it is counts as one of these, as in a report.
     """
     names = {}
     for file in ("labels.jsonl", "llm-labels.jsonl"):
         path = folder / file
         for label in map(json.loads, path.read_text().splitlines() if path.exists() else ()):
-            if label["state"] == "ok" and label["run_fingerprint"] == run_fingerprint:
+            current = label.get("run_fingerprint", run_fingerprint) == run_fingerprint
+            if current and label["state"] == "ok":
                 names[label["latent"]] = label["text"]
     return names
 

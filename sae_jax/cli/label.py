@@ -92,7 +92,10 @@ def _by_keywords(values: flags.FlagValues, opened: Opened) -> None:
     found = labels.label_all(stored, counted, seed=values.seed)
     out = folder / "features" / stored.folder.name / "labels.jsonl"
     out.parent.mkdir(parents=True, exist_ok=True)
-    of = {"run_fingerprint": stored.manifest.run_fingerprint}
+    of = {
+        "run_fingerprint": stored.manifest.run_fingerprint,
+        "data_fingerprint": stored.manifest.data_fingerprint,
+    }
     write_atomically(out, "".join(to_json(one.as_json() | of) for one in found).encode())
     print(labels.describe(found, most=SHOWN, seed=values.seed))
     print(f"Labels: {out}")

@@ -105,6 +105,7 @@ def _sweep(
         found = sweep.train_sweep(members, workdir=workdir, pack_size=pack_size, watch=watch)
     print(sweep.describe_results(found, workdir=workdir), flush=True)
     out = workdir / "report"
-    if not report.is_current(workdir, out=out):
+    # Again where a member of another task ended meanwhile, or its older report came later.
+    while not report.is_current(workdir, out=out):
         write_report(workdir, out=out)
     return 1 if found.failed else 0

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import pathlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sae_jax.analysis import codes, family_report, matching_report
@@ -19,6 +19,9 @@ Json = Mapping[str, Any]
 FINGERPRINTS = ("run_fingerprint", "data_fingerprint")
 METHODS = ("ours", "paper")  # of families
 SECTIONS = ("Quality", "Density", "Labels", "Families", "Matching")
+ALL = "All"  # what is noted of every section
+# What comes of a file that is JSON, but not what its command writes.
+DAMAGED = (AttributeError, LookupError, TypeError, ValueError)
 
 
 class Kind(NamedTuple):
@@ -95,9 +98,10 @@ def written(run: pathlib.Path) -> list[pathlib.Path]:
     return sorted({path for paths in found for path in paths})
 
 
-def read_analyses(run: pathlib.Path) -> list[Analysis]:
-    """Of every corpus that there is a file of."""
-    return [_read(run, corpus) for corpus in sorted({_corpus_of(p) for p in written(run)})]
+def read_analyses(run: pathlib.Path, *, show: Callable[[Analysis], object]) -> list[Analysis]:
+    """Of every corpus that there is a file of; each file is left out that `show` fails with."""
+    corpora = sorted({_corpus_of(path) for path in written(run)})
+    return [_read(run, corpus, show=show) for corpus in corpora]
 
 
 def _corpus_of(path: pathlib.Path) -> str:
@@ -106,10 +110,11 @@ def _corpus_of(path: pathlib.Path) -> str:
     return path.stem if path.parent.name == "quality" else path.parent.name
 
 
-def _read(run: pathlib.Path, corpus: str) -> Analysis:
+def _read(run: pathlib.Path, corpus: str, *, show: Callable[[Analysis], object]) -> Analysis:
     manifest = _manifest(run / "codes" / corpus)
     found = Analysis(run=run, corpus=corpus, shards=_shards(run, corpus, manifest))
     _open_codes(found)
+    _compare_steps(found, manifest)
     read = [
         (kind, path, records)
         for kind, path in _paths(found)
@@ -121,11 +126,19 @@ def _read(run: pathlib.Path, corpus: str) -> Analysis:
         else _most_have([records for _, _, records in read])
     )
     for kind, path, records in read:
-        if not any(_stale(one, wanted) for one in records):
-            _keep(found, kind, path, records=records)
+        if any(_stale(one, wanted) for one in records):
+            others = "the codes" if manifest else "most files here"
+            _leave_out(found, kind, path, why=f"is of other weights or rows than {others}")
             continue
-        others = "the codes" if manifest else "most files here"
-        _leave_out(found, kind, path, why=f"is of other weights or rows than {others}")
+        alone = Analysis(run=run, corpus=corpus, shards=found.shards)
+        _keep(alone, kind, path, records=records)
+        try:
+            show(alone)
+        except DAMAGED as error:
+            why = f"cannot be shown ({type(error).__name__}: {error})"
+            _leave_out(found, kind, path, why=why)
+        else:
+            _keep(found, kind, path, records=records)
     return found
 
 
@@ -145,6 +158,18 @@ def _shards(run: pathlib.Path, corpus: str, manifest: codes.Manifest | None) -> 
         return "" if name == own.name else f" --shards=…/{name}"
     other = pathlib.Path(manifest.shards)
     return "" if other.absolute() == own else f" --shards={other}"
+
+
+def _compare_steps(found: Analysis, manifest: codes.Manifest | None) -> None:
+    """Said where the run has been trained on since: what is here is not of its weights now."""
+    step = run_folder.last_step(found.run)
+    if manifest and step is not None and manifest.step != step:
+        encode = found.command("encode {run}{shards}")
+        found.note(
+            ALL,
+            f"The codes are of step {manifest.step}, and so is what was made of them; the run "
+            f"is at step {step}. {encode} makes them anew.",
+        )
 
 
 def _open_codes(found: Analysis) -> None:
@@ -172,16 +197,21 @@ def _literally(name: str) -> str:
 
 def _records(kind: str, path: pathlib.Path, found: Analysis) -> list[Json] | None:
     """None where it cannot be read, or is of another format; that is said."""
-    lines = path.read_text()
     try:
-        records = [
-            json.loads(one) for one in (lines.splitlines() if _by_line(path) else [lines])
-        ]
+        text = path.read_text()
+        records = [json.loads(one) for one in (text.splitlines() if _by_line(path) else [text])]
     except ValueError as error:
         _leave_out(found, kind, path, why=f"cannot be read ({error})")
         return None
+    if not records:
+        _leave_out(found, kind, path, why="is empty")
+        return None
     wanted = KINDS[kind].format
     for one in records:
+        if not isinstance(one, dict):
+            why = f"holds {json.dumps(one)[:20]}; expected a JSON object"
+            _leave_out(found, kind, path, why=why)
+            return None
         if wanted is not None and one.get("format") != wanted:
             why = f"has format {one.get('format')}; expected {wanted}"
             _leave_out(found, kind, path, why=why)

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import json
 import math
 import pathlib
 from collections.abc import Sequence
@@ -15,12 +16,13 @@ from sae_jax.analysis.drawing import as_png, as_svg
 from sae_jax.data.manifest import write_atomically
 from sae_jax.data.numbers import to_json
 from sae_jax.sweep import analysis_numbers, figures, laws, page, results, sections
-from sae_jax.sweep.analyses import Analysis, read_analyses, written
+from sae_jax.sweep.analyses import Analysis, written
 from sae_jax.sweep.laws import Corpus
 from sae_jax.sweep.results import Finished, Result
 from sae_jax.train import run_folder
 
 FORMAT = 1
+NUMBERS = "report.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Report:
     results: list[Result]
     corpora: list[Corpus]
     analyses: dict[str, list[Analysis]]  # by name of the run; of each corpus it has files of
+    newest_ns: int  # when the newest of the files changed, of those there before it was read
 
 
 def read(folder: pathlib.Path) -> Report:
@@ -38,18 +41,21 @@ def read(folder: pathlib.Path) -> Report:
     Raises:
         UsageError: the folder is neither a sweep's nor a run's.
     """
+    newest_ns = _newest_ns(folder)  # first: what changes meanwhile is newer than this report
     found = results.read_results(folder)
     return Report(
         found,
         laws.corpora(results.finished(found), results=found),
-        {one.name: read_analyses(one.folder) for one in found if one.config},
+        {one.name: sections.read(one.folder) for one in found if one.config},
+        newest_ns,
     )
 
 
 def write(report: Report, *, title: str, out: pathlib.Path) -> list[pathlib.Path]:
     """Writes index.html, report.json, members.csv and each figure as SVG and PNG.
 
-    What analysis has found is in folders by corpus, of a sweep by member and corpus.
+    What analysis has found is in folders by corpus, of a sweep by member and corpus. Files of
+    the last report that are not of this one are removed.
     """
     drawn = [figures.draw(one, results=report.results) for one in report.corpora]
     svgs = [{name: as_svg(figure) for name, figure in one.items()} for one in drawn]
@@ -78,9 +84,13 @@ def write(report: Report, *, title: str, out: pathlib.Path) -> list[pathlib.Path
             made_by=f"By sae_jax {sae_jax.__version__}.",
         ).encode(),
         "members.csv": as_csv([one for c in report.corpora for one in c.members]).encode(),
-        # The numbers last: where they are newer than every run's end, the report is whole.
-        "report.json": to_json(as_json(report), indent=1).encode(),
     }
+    names = sorted([*files, NUMBERS])
+    # The numbers last: with them the report is whole, and only they name what to remove.
+    files[NUMBERS] = to_json(as_json(report) | {"files": names}, indent=1).encode()
+    for name in set(_last(out).get("files", ())).difference(names):
+        if (out / name).resolve().is_relative_to(out.resolve()):
+            (out / name).unlink(missing_ok=True)
     for file, content in files.items():
         (out / file).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out / file, content)
@@ -113,6 +123,7 @@ def as_json(report: Report) -> dict[str, Any]:
     numbers = {one.name: one._asdict() for c in report.corpora for one in c.members}
     return {
         "format": FORMAT,
+        "newest_ns": report.newest_ns,
         "members": [
             {
                 "name": result.name,
@@ -149,12 +160,24 @@ def _fields(law: Any) -> dict[str, Any] | None:
 
 def is_current(folder: pathlib.Path, *, out: pathlib.Path) -> bool:
     """Whether nothing has ended or been analysed in the folder since its report was written."""
-    made = out / "report.json"
+    return int(_last(out).get("newest_ns", -1)) >= _newest_ns(folder)
+
+
+def _last(out: pathlib.Path) -> dict[str, Any]:
+    """The numbers of the report that is there; none where it cannot be read."""
+    try:
+        found = json.loads((out / NUMBERS).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _newest_ns(folder: pathlib.Path) -> int:
+    """When a run of it last ended or was analysed; 0 before the first."""
     changed = [*folder.glob("*/summary.json"), *folder.glob(f"*/{run_folder.FAILURE}")]
     for config in folder.glob("*/config.json"):
         changed += written(config.parent)
-    since = [path.stat().st_mtime_ns for path in changed]
-    return made.exists() and made.stat().st_mtime_ns >= max(since, default=0)
+    return max((path.stat().st_mtime_ns for path in changed), default=0)
 
 
 def as_csv(members: Sequence[Finished]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from sae_jax.analysis import scaling
 from sae_jax.config import Config
-from sae_jax.errors import UsageError
+from sae_jax.errors import CheckpointError, UsageError
 from sae_jax.sweep import sweep
 from sae_jax.train import run_folder
 from sae_jax.train.metrics import JSON_LINES
@@ -93,15 +93,29 @@ def _read(folder: pathlib.Path, *, overrides: Mapping[str, Any], name: str) -> R
     begun = (folder / "config.json").exists()
     failure = run_folder.read_failure(folder)
     others = {key.rsplit(".", 1)[-1]: value for key, value in overrides.items()}
-    return Result(
+    found = Result(
         folder=folder,
         name=name,
         variant=",".join(f"{k}={v}" for k, v in others.items() if k not in OF_A_LAW),
         config=run_folder.read_config(folder) if begun else None,
-        summary=run_folder.read_summary(folder),
+        summary=None,
         error=failure.error if failure else "",
         curves=_read_curves(folder / JSON_LINES),
     )
+    # The other members are reported, whatever has become of this one's summary.
+    try:
+        summary = run_folder.read_summary(folder)
+        if summary and found.config:
+            _numbers(found, config=found.config, summary=summary)
+        return found._replace(summary=summary)
+    except CheckpointError as error:
+        return found._replace(error=str(error))
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        why = (
+            f"{folder / 'summary.json'}: has not the numbers that training writes "
+            f"({type(error).__name__}: {error}). Remove it and run the same command again."
+        )
+        return found._replace(error=why)
 
 
 def _read_curves(path: pathlib.Path) -> dict[str, list[Point]]:

@@ -1,5 +1,6 @@
 """The sections of a report on what analysis has found in a run: tables, figures and notes."""
 
+import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -17,9 +18,8 @@ from sae_jax.analysis import (
 )
 from sae_jax.analysis.quality_figures import DENSE
 from sae_jax.analysis.tables import Table, with_null
-from sae_jax.sweep import page
-from sae_jax.sweep.analyses import SECTIONS, Analysis
-from sae_jax.sweep.analysis_numbers import density
+from sae_jax.sweep import analysis_numbers, page
+from sae_jax.sweep.analyses import ALL, DAMAGED, SECTIONS, Analysis, read_analyses
 
 METHODS = {"ours": "Families by co-occurrence", "paper": "Families as in arXiv 2408.00657"}
 
@@ -34,9 +34,27 @@ class Shown(NamedTuple):
     figure: Figure
 
 
+def read(run: pathlib.Path) -> list[Analysis]:
+    """Of every corpus; a file that no table, CSV or JSON can be made of is left out."""
+    return read_analyses(run, show=_show)
+
+
+def _show(found: Analysis) -> None:
+    as_html(found, [], svgs={})
+    analysis_numbers.as_json(found)
+    analysis_numbers.as_csv(found)
+
+
 def figures(found: Analysis) -> list[Shown]:
-    """All that this analysis has numbers for."""
-    return [*_quality_figures(found), *_latent_figures(found), *_matching_figures(found)]
+    """All that this analysis has numbers for; where one fails, that is noted."""
+    shown: list[Shown] = []
+    for section, draw in _FIGURES.items():
+        try:
+            shown.extend(draw(found))
+        except DAMAGED as error:
+            why = f"{type(error).__name__}: {error}"
+            found.note(section, f"Not all figures could be drawn: a file is damaged ({why}).")
+    return shown
 
 
 def _quality_figures(found: Analysis) -> Iterator[Shown]:
@@ -64,13 +82,16 @@ def _quality_figures(found: Analysis) -> Iterator[Shown]:
     )  # fmt: skip
 
 
-def _latent_figures(found: Analysis) -> Iterator[Shown]:
+def _density_figures(found: Analysis) -> Iterator[Shown]:
     if found.stored is not None:
         yield Shown(
             "Density", "density-of-codes", "On what share of the rows each latent is on",
             "Latents that are never on are in no bar.",
             quality_figures.draw_density(found.stored.density),
         )  # fmt: skip
+
+
+def _label_figures(found: Analysis) -> Iterator[Shown]:
     for name, records in (("labels", found.labels), ("llm-labels", found.llm_labels)):
         if any(record["state"] == "ok" for record in records):
             by = "a language model" if name == "llm-labels" else "keywords"
@@ -80,6 +101,9 @@ def _latent_figures(found: Analysis) -> Iterator[Shown]:
                 "near misses." if name == "labels" else "",
                 label_figures.draw_scores(records),
             )  # fmt: skip
+
+
+def _family_figures(found: Analysis) -> Iterator[Shown]:
     for method, made in found.families.items():
         if not made["families"]:
             continue
@@ -115,9 +139,18 @@ def _matching_figures(found: Analysis) -> Iterator[Shown]:
             )  # fmt: skip
 
 
+_FIGURES = {
+    "Quality": _quality_figures,
+    "Density": _density_figures,
+    "Labels": _label_figures,
+    "Families": _family_figures,
+    "Matching": _matching_figures,
+}
+
+
 def as_html(found: Analysis, shown: Sequence[Shown], *, svgs: Mapping[str, str]) -> str:
     """A part of the page; the figures come as SVG elements too, by name."""
-    parts = []
+    parts = [page.small(text) for text in found.notes.get(ALL, ())]
     for section in SECTIONS:
         own = [*_TABLES[section](found)]
         own += [
@@ -152,7 +185,7 @@ def _quality(found: Analysis) -> Iterator[str]:
 
 def _density(found: Analysis) -> Iterator[str]:
     if found.stored is not None:
-        own = density(found.stored)
+        own = analysis_numbers.density(found.stored)
         rows = [[f"quantile {q}", f"{value:.5f}"] for q, value in own["quantiles"].items()]
         rows += [
             ["never on", f"{own['n_never_on']:,} latents"],

@@ -107,12 +107,31 @@ def _flat(fields: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def read_summary(workdir: pathlib.Path) -> dict[str, Any] | None:
-    """The summary of a finished run; None before the end."""
+    """The summary of a finished run; None before the end.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
     path = workdir / "summary.json"
     if not path.exists():
         return None
-    summary: dict[str, Any] = json.loads(path.read_text())
-    return summary
+    try:
+        summary = json.loads(path.read_text())
+        if not isinstance(summary, dict):
+            raise ValueError(f"holds a {type(summary).__name__}")
+        return summary
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path}: cannot be read ({error}); expected a JSON object, as training writes it "
+            "at the end. Remove it and run the same command again: it goes on from the last "
+            "checkpoint, and writes it anew."
+        ) from error
+
+
+def last_step(workdir: pathlib.Path) -> int | None:
+    """Of the newest checkpoint; None before the first."""
+    folders = (workdir / "checkpoints").glob("*")
+    return max((int(path.name) for path in folders if path.name.isdigit()), default=None)
 
 
 class Failure(NamedTuple):

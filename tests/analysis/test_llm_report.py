@@ -120,3 +120,9 @@ def test_families_prefer_the_labels_of_a_model_where_there_are_some_of_these_wei
     assert read_labels(tmp_path, run_fingerprint="w") == {1: "a b", 2: "w2", 3: "w3"}
     assert read_labels(tmp_path, run_fingerprint="other") == {}
     assert read_labels(tmp_path / "none", run_fingerprint="w") == {}
+
+
+def test_labels_that_do_not_say_of_which_weights_they_are_are_read(tmp_path):
+    line = {"latent": 1, "state": "ok", "text": "a b"}
+    (tmp_path / "labels.jsonl").write_text(json.dumps(line) + "\n")
+    assert family_report.read_labels(tmp_path, run_fingerprint="w") == {1: "a b"}

@@ -52,6 +52,11 @@ def test_encode_label_and_families_follow_each_other(folder):
     (path,) = (folder / "run" / "features").glob("*/labels.jsonl")
     labels = [json.loads(line) for line in path.read_text().splitlines()]
     assert [label["latent"] for label in labels] == list(range(64))
+    (manifest,) = map(
+        json.loads, (p.read_text() for p in path.parents[2].glob("codes/*/*.json"))
+    )
+    for name in ("run_fingerprint", "data_fingerprint"):
+        assert {label[name] for label in labels} == {manifest[name]}
     named = [label for label in labels if label["state"] == "ok"]
     assert len(named) > 5
     assert all(0 <= label["hard"]["f1"] <= 1 for label in named)

@@ -2,15 +2,17 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
 
 import numpy as np
 import pytest
-from tiny import command, config_file, planted_rows
+from tiny import command, config_file, planted_rows, run_here
 
 import sae_jax
+from sae_jax.sweep import report
 
 SWEEP = """
 BASE = "tiny_config.py"
@@ -77,6 +79,28 @@ def test_a_rerun_touches_nothing(folder, undisturbed):
     assert {p: t for p, t in times().items() if p.name not in (".lock", "sweep.json")} == {
         p: t for p, t in before.items() if p.name not in (".lock", "sweep.json")
     }
+
+
+def test_a_report_is_made_again_where_a_member_ended_meanwhile(
+    folder, undisturbed, tmp_path, monkeypatch
+):
+    workdir = tmp_path / "whole"
+    shutil.copytree(folder / "whole", workdir, ignore=shutil.ignore_patterns("report"))
+    titles = []
+
+    def write(found, *, title, out):
+        titles.append(title)
+        if len(titles) == 1:  # of another task
+            path = workdir / NAMES[0] / "summary.json"
+            os.utime(path, ns=(found.newest_ns + 1,) * 2)
+        out.mkdir(exist_ok=True)
+        (out / "report.json").write_text(json.dumps(report.as_json(found)))
+        return [out / "index.html"]
+
+    monkeypatch.setattr(report, "write", write)
+    done = run_here(*arguments(folder, workdir)[3:])
+    assert done.returncode == 0, done.stderr
+    assert len(titles) == 2
 
 
 def test_dry_run_writes_nothing_and_says_what_would_be(folder, tmp_path):

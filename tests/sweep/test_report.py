@@ -265,6 +265,54 @@ def test_a_report_is_current_until_a_run_ends(grid):
     assert not report.is_current(grid, out=out)
 
 
+def test_what_ends_while_a_report_is_made_makes_it_out_of_date(grid):
+    found = report.read(grid)
+    path = grid / "n_latents=1536,k=16" / "summary.json"
+    os.utime(path, ns=(found.newest_ns + 1,) * 2)
+    report.write(found, title="Grid", out=grid / "report")
+    assert not report.is_current(grid, out=grid / "report")
+
+
+def test_files_of_the_last_report_go_and_no_others(tmp_path):
+    folder, out = tmp_path / "one", tmp_path / "out"
+    write_run(folder, n_latents=64, k=4)
+    report.write(report.read(folder), title="One", out=out)
+    assert "density.svg" in json.loads((out / "report.json").read_text())["files"]
+    (out / "of-a-person.svg").write_text("")
+    (tmp_path / "outside.svg").write_text("")
+    made = json.loads((out / "report.json").read_text())
+    made["files"] += ["../outside.svg", str(tmp_path / "outside.svg")]
+    (out / "report.json").write_text(json.dumps(made))
+    summary = json.loads((folder / "summary.json").read_text())
+    del summary["density_histogram"]
+    (folder / "summary.json").write_text(json.dumps(summary))
+    report.write(report.read(folder), title="One", out=out)
+    left = {path.name for path in out.iterdir()}
+    assert not {"density.svg", "density.png"} & left
+    assert {"learning-curves.svg", "report.json", "of-a-person.svg"} <= left
+    assert (tmp_path / "outside.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b'{"held_out": {"fv', "cannot be read"),
+        (b'"\xff"', "cannot be read"),
+        (b"[]", "cannot be read (holds a list)"),
+        (b'{"held_out": {}}', "has not the numbers that training writes (KeyError: 'train')"),
+    ],
+)
+def test_a_damaged_summary_is_a_failure_of_its_member_alone(tmp_path, content, why):
+    folder = tmp_path / "two"
+    write_sweep(folder, [({"sae.k": k}, {"n_latents": 64, "k": k}) for k in (2, 3)])
+    (folder / "k=2" / "summary.json").write_bytes(content)
+    found = report.read(folder)
+    assert [result.state for result in found.results] == ["failed", "finished"]
+    assert str(folder / "k=2" / "summary.json") in found.results[0].error
+    assert why in found.results[0].error
+    assert [one.name for one in found.corpora[0].members] == ["k=3"]
+
+
 def test_the_same_numbers_give_the_same_files(grid, tmp_path):
     for name in ("one", "two"):
         report.write(report.read(grid), title="Grid", out=tmp_path / name)

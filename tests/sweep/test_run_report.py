@@ -113,7 +113,7 @@ def written(run):
 
 def sections_of(run):
     """The sections without their figures, which take a while; and the numbers by corpus."""
-    found = analyses.read_analyses(run)
+    found = sections.read(run)
     page = "".join(sections.as_html(one, [], svgs={}) for one in found)
     return page, {one.corpus: analysis_numbers.as_json(one) for one in found}
 
@@ -299,7 +299,7 @@ def test_what_is_absent_is_said_with_its_command(run):
         assert line in text
     assert found[corpus]["quality"] is None
     assert found[corpus]["labels"] is None
-    (one,) = analyses.read_analyses(run)
+    (one,) = sections.read(run)
     assert set(analysis_numbers.as_csv(one)) == {"labels.csv", "families.csv"}
 
 
@@ -337,7 +337,7 @@ def test_without_codes_files_are_held_against_most_of_the_others(run):
     assert f"No matrix of which latents are on together:  sae-jax encode {run}" in text
     assert found[corpus]["density"] is None
     assert found[corpus]["families"]["ours"]["largest"]
-    (one,) = analyses.read_analyses(run)
+    (one,) = sections.read(run)
     names = {shown.name for shown in sections.figures(one)}
     assert "trees-ours" in names
     assert "overlap-ours" not in names

@@ -33,3 +33,16 @@ def test_there_is_a_summary_only_at_the_end(tmp_path):
     assert run_folder.read_summary(tmp_path) is None
     run_folder.write_summary(tmp_path, {"fvu": 0.5})
     assert run_folder.read_summary(tmp_path) == {"fvu": 0.5}
+
+
+def test_a_damaged_summary_is_said(tmp_path):
+    (tmp_path / "summary.json").write_text('{"fvu": 0.')
+    with pytest.raises(CheckpointError, match=r"summary\.json: cannot be read"):
+        run_folder.read_summary(tmp_path)
+
+
+def test_the_last_step_is_of_the_newest_checkpoint(tmp_path):
+    assert run_folder.last_step(tmp_path) is None
+    for name in ("9", "40", "100.orbax-checkpoint-tmp"):
+        (tmp_path / "checkpoints" / name).mkdir(parents=True)
+    assert run_folder.last_step(tmp_path) == 40
