@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from searchable import N_ROWS, make_run
+from searchable import N_ROWS, endpoint, make_run
+from tiny import planted_rows
 
 from sae_jax.analysis import codes
 from sae_jax.cli import main
@@ -74,6 +75,18 @@ def test_it_measures_steering_and_writes_what_it_found(with_concepts, capsys):
     other = json.loads(out.read_text())
     assert other["seed"] == 1
     assert other["neutral"] != made["neutral"]
+
+
+def test_with_an_encoder_texts_are_rewritten(with_concepts, capsys):
+    with endpoint(planted_rows(N_ROWS)) as url:
+        flags = "--encoder=openai", "--model=tiny", f"--base_url={url}", "--n_queries=5"
+        main.dispatch(["evaluate-search", str(with_concepts), *flags])
+    assert "No rewriting" not in capsys.readouterr().out
+    (out,) = (with_concepts / "search" / "evaluation").glob("*.json")
+    made = json.loads(out.read_text())
+    assert made["encoder"].startswith("tiny at http")
+    assert {"rewriting", "name"} < {one["way"] for one in made["points"]}
+    assert "as written" in {one["at"] for one in made["points"]}
 
 
 def test_flags_of_an_encoder_that_is_not_named_are_refused(run):
