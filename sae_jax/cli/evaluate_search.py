@@ -10,6 +10,7 @@ concept's name, by a direction fitted to the concept, by the mean of its rows, a
 latent. Measured: precision@10, hits on which the latent is on, hits kept, and how often a judge
 that counts the true concepts names the right one of five. Without an encoder for the
 corpus's texts nothing is rewritten. Writes RUN/search/evaluation/CORPUS.json, .csv and .svg.
+WordNet: 2 to 3 minutes on two busy cores.
 """
 
 from absl import flags

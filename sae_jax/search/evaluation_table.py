@@ -30,7 +30,7 @@ TITLES = {
 
 def _title(edit: str, side: str) -> str:
     named = "raised" if side == "up" else "lowered"
-    return TITLES[edit] if edit == side else f"{TITLES[edit]}: the {named}"
+    return TITLES[edit] if edit == side else f"{TITLES[edit]}: the one {named}"
 
 
 def rows(made: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
@@ -80,6 +80,17 @@ def describe(made: Mapping[str, Any]) -> str:
     for side in SIDES["both"]:
         lines.append("  raised:" if side == "up" else "  lowered:")
         lines += _table(made, edit="both", side=side, measure="identified")
+    lines += [
+        "",
+        "Median mark of the latent's slider, and share of queries for which it goes so far:",
+    ]
+    for edit in dict.fromkeys(one["edit"] for one in made["marks"]):
+        own = [
+            f"{one['at'].split()[-1]}: {_mark(one['median'])} ({one['reached']:.0%})"
+            for one in made["marks"]
+            if one["edit"] == edit
+        ]
+        lines.append(f"  {edit:<5}{', '.join(own)}")
     lines += ["", "Other strengths: cosine, overlap, change of precision:"]
     for point in made["points"]:
         if not point["at"].startswith("cosine"):
@@ -119,6 +130,10 @@ def _at_cosines(made: Mapping[str, Any], *, edit: str) -> list[Mapping[str, Any]
 def _text(one: Mapping[str, float], *, sign: str = "+") -> str:
     half = (one["high"] - one["low"]) / 2
     return f"{one['value']:{sign}.2f} ±{half:.2f}".replace("±0.", "±.")
+
+
+def _mark(percent: float | None) -> str:
+    return "none" if percent is None else f"{percent:.0f} %"
 
 
 def _conclusion(made: Mapping[str, Any]) -> list[str]:

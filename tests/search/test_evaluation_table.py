@@ -42,6 +42,11 @@ def made():
             for way, change in (("sae", 1.1), ("rewriting", 0.9))
             for cosine in (0.9, 0.7)
         ] + [point("up", "rewriting", "as written", change=0.02)],
+        "marks": [
+            {"edit": "up", "at": "cosine 0.9", "median": 108.3, "reached": 1.0},
+            {"edit": "up", "at": "cosine 0.7", "median": 227.1, "reached": 0.86},
+            {"edit": "down", "at": "cosine 0.7", "median": None, "reached": 0.0},
+        ],
         "ahead": [
             {"edit": own, "side": own, "than": "rewriting", "at": "cosine 0.7",
              "precision": interval(value)}
@@ -80,6 +85,11 @@ def test_the_text_has_a_line_for_each_way_that_was_tried(made):
     assert shown.count("  latent of the autoencoder   0.60 ±.05") == 2
     assert "any other latent" not in shown
     assert "  up   rewriting as written    0.93  0.30  up +0.02 ±.05" in shown
+
+
+def test_the_text_says_where_the_slider_stands(made):
+    shown = evaluation_table.describe(made)
+    assert "\n  up   0.9: 108 % (100%), 0.7: 227 % (86%)\n  down 0.7: none (0%)\n" in shown
 
 
 def test_the_figure_draws_each_way_against_the_cosine(made):
