@@ -62,7 +62,9 @@ def endpoint(rows: np.ndarray) -> Iterator[str]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["content-length"])))["input"]
-            found = [int(t.split()[1]) if t.startswith("text ") else 0 for t in asked]
+            found = [
+                int(t.split()[1].rstrip(",")) if t.startswith("text ") else 0 for t in asked
+            ]
             data = [
                 {"index": i, "embedding": rows[row].astype(float).tolist()}
                 for i, row in enumerate(found)

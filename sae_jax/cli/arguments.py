@@ -11,7 +11,10 @@ from sae_jax.errors import UsageError
 if TYPE_CHECKING:
     from sae_jax.analysis.codes import StoredCodes
     from sae_jax.data.shards import ShardReader
+    from sae_jax.embed.encoder import Encoder
     from sae_jax.notebook import Sae
+
+OF_ENCODERS = {"openai": ("model", "base_url"), "minilm": ("weights",)}
 
 
 class Opened(NamedTuple):
@@ -31,6 +34,43 @@ class Opened(NamedTuple):
 def define_corpus(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "shards", "", "Folder of embeddings, if not the run's own.", flag_values=values
+    )
+
+
+def define_encoder(values: flags.FlagValues) -> None:
+    flags.DEFINE_enum(
+        "encoder", None, ["minilm", "openai"],
+        "Of a text, where the corpus's manifest does not name its own; it is compared with the "
+        "corpus's rows.", flag_values=values,
+    )  # fmt: skip
+    for name, about in (
+        ("model", "openai: model to ask for."),
+        ("base_url", "openai: address of the endpoint, with its /v1."),
+        ("weights", "minilm: folder with model.safetensors and tokenizer.json."),
+    ):
+        flags.DEFINE_string(name, "", about, flag_values=values)
+
+
+def check_encoder(values: flags.FlagValues) -> None:
+    """Raises UsageError before anything is read, where the encoder's flags disagree."""
+    for kind, names in OF_ENCODERS.items():
+        for name in names:
+            if values[name].value and values.encoder != kind:
+                raise UsageError(f"--{name} is of --encoder={kind}, which is not given.")
+    if values.encoder == "openai" and not values.model:
+        raise UsageError("--encoder=openai needs --model, the one the corpus was embedded by.")
+
+
+def named_encoder(values: flags.FlagValues) -> "Encoder":
+    """The one that --encoder names."""
+    if values.encoder == "minilm":
+        from sae_jax.search import encoders
+
+        return encoders.built_in(weights=values.weights or None)
+    from sae_jax.embed import openai
+
+    return openai.OpenAIEncoder(
+        model=values.model, base_url=values.base_url or openai.OPENAI_URL
     )
 
 

@@ -20,7 +20,7 @@ from sae_jax.errors import SaeJaxError, UsageError
 
 COMMANDS = (
     "embed", "ingest", "check", "export", "train", "sweep", "report", "latents", "encode",
-    "evaluate", "label", "families", "match", "search",
+    "evaluate", "label", "families", "match", "search", "evaluate-search",
 )  # fmt: skip
 
 
@@ -29,13 +29,13 @@ def overview() -> str:
     lines = ["sae-jax COMMAND [FLAGS]", "", "Commands, in the order they are used:"]
     for name in COMMANDS:
         summary = (load(name).__doc__ or "").strip().splitlines()[0]
-        lines.append(f"  {name:<9} {summary}")
+        lines.append(f"  {name:<15} {summary}")
     lines += ["", "Help on one:  sae-jax COMMAND --help"]
     return "\n".join(lines)
 
 
 def load(command: str) -> ModuleType:
-    return importlib.import_module(f"sae_jax.cli.{command}")
+    return importlib.import_module(f"sae_jax.cli.{command.replace('-', '_')}")
 
 
 def command_help(module: ModuleType, values: flags.FlagValues) -> str:

@@ -25,18 +25,22 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from sae_jax.cli.arguments import (
+    check_encoder,
+    define_corpus,
+    define_encoder,
+    named_encoder,
+)
 from sae_jax.errors import UsageError
 
 if TYPE_CHECKING:
     from sae_jax.data.shards import ShardReader
-    from sae_jax.embed.encoder import Encoder
     from sae_jax.search.query import Query
     from sae_jax.search.session import Hit, Search
     from sae_jax.search.steer import Steered
 
 N_FEATURES = 8  # of the query, shown
 N_REASONS = 3  # of each hit
-OF_OPENAI, OF_MINILM = ("model", "base_url"), ("weights",)
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -71,15 +75,8 @@ def define_flags(values: flags.FlagValues) -> None:
         "engine", "exact", ("exact", "usearch"),
         about="usearch is approximate, and an extra: for corpora of millions of rows.",
     )  # fmt: skip
-    choice(
-        "encoder", None, ("minilm", "openai"),
-        about="Of a text, where the corpus's manifest does not name its own; it is compared "
-        "with the corpus's rows.",
-    )  # fmt: skip
-    text("model", "openai: model to ask for.")
-    text("base_url", "openai: address of the endpoint, with its /v1.")
-    text("weights", "minilm: folder with model.safetensors and tokenizer.json.")
-    text("shards", "Folder of embeddings, if not the run's own.")
+    define_encoder(values)
+    define_corpus(values)
     flags.DEFINE_bool("json", False, "Print JSON.", flag_values=values)
 
 
@@ -125,14 +122,9 @@ def _check(values: flags.FlagValues, arguments: list[str]) -> None:
             "expected a run folder, and one thing to search from: a text, --document, --row, "
             "--feature or --from_family."
         )
-    for kind, names in (("openai", OF_OPENAI), ("minilm", OF_MINILM)):
-        for name in names:
-            if values[name].value and values.encoder not in (kind,):
-                raise UsageError(f"--{name} is of --encoder={kind}, which is not given.")
     if values.encoder and len(arguments) < 2:
         raise UsageError("--encoder is for a text to search for; there is none.")
-    if values.encoder == "openai" and not values.model:
-        raise UsageError("--encoder=openai needs --model, the one the corpus was embedded by.")
+    check_encoder(values)
 
 
 def _pairs(words: Sequence[str], *, flag: str, of: str) -> dict[int, float]:
@@ -159,20 +151,8 @@ def _query(search: "Search", values: flags.FlagValues, *, text: str) -> "Query":
     if values.from_family is not None:
         return search.family(values.from_family)
     if values.encoder:
-        search.use_encoder(_encoder(values))
+        search.use_encoder(named_encoder(values))
     return search.text(text)
-
-
-def _encoder(values: flags.FlagValues) -> "Encoder":
-    if values.encoder == "minilm":
-        from sae_jax.search import encoders
-
-        return encoders.built_in(weights=values.weights or None)
-    from sae_jax.embed import openai
-
-    return openai.OpenAIEncoder(
-        model=values.model, base_url=values.base_url or openai.OPENAI_URL
-    )
 
 
 def _row_of(named: str, *, reader: "ShardReader") -> int:

@@ -3,6 +3,7 @@
 import pathlib
 
 import numpy as np
+import planted_search
 import pytest
 from searchable import N_ROWS, make_run, planted_dictionary
 from tiny import planted_rows
@@ -38,3 +39,8 @@ def usearch():
     return pytest.importorskip(
         "usearch", reason="NOT TESTED, usearch is missing: pip install 'sae_jax[search]'"
     )
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory) -> planted_search.Planted:
+    return planted_search.make(tmp_path_factory.mktemp("planted") / "rows")
