@@ -41,12 +41,12 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
     import time
 
     from sae_jax.analysis.concepts import read_concepts
+    from sae_jax.analysis.drawing import as_svg
     from sae_jax.data.manifest import write_atomically
     from sae_jax.data.numbers import to_json, without_nan
     from sae_jax.search import evaluation, evaluation_table
     from sae_jax.search.session import Search
     from sae_jax.search.trials import LEAST_ROWS
-    from sae_jax.sweep.page import as_svg
 
     began = time.monotonic()
 

@@ -9,8 +9,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sae_jax.analysis.drawing import STYLE
 from sae_jax.search.judge import SIDES
-from sae_jax.sweep.figures import STYLE
 
 FIELDS = ("edit", "side", "way", "at", "measure", "value", "low", "high")
 WAYS = {  # as text and figure name and mark them
