@@ -22,7 +22,8 @@ class Interval(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+        ends = f" ({self.low:.3f} to {self.high:.3f})" if self.low == self.low else ""
+        return f"{self.value:.3f}{ends}"
 
 
 def interval(

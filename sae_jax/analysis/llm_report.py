@@ -89,13 +89,8 @@ def _means(labels: Sequence[LlmLabel]) -> list[str]:
         values = [one.value for scores in known if (one := getattr(scores, name))]
         if not values:
             continue
-        if len(values) == 1:
-            lines.append(f"  {said} {values[0]:.3f}, of one latent")
-            continue
-        mean, low, high = mean_with_interval(np.array(values), seed=0)
+        mean = mean_with_interval(np.array(values), seed=0)
         n = len(known) - len(values)
         alike = f"; {n:,} have none: their judge said the same of all texts" if n else ""
-        lines.append(
-            f"  {said} {mean:.3f} ({low:.3f} to {high:.3f}), mean of {len(values):,}{alike}"
-        )
+        lines.append(f"  {said} {mean}, mean of {len(values):,}{alike}")
     return lines

@@ -14,10 +14,18 @@ RUN/quality/CORPUS.json and .csv. WordNet: 5 minutes on two cores, and in propor
 rows × concepts.
 """
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from absl import flags
 
 from sae_jax.cli.arguments import define_corpus, open_run
 from sae_jax.errors import UsageError
+
+if TYPE_CHECKING:
+    from sae_jax.analysis.classes import Classes
+    from sae_jax.analysis.concepts import Concepts
+    from sae_jax.data.shards import ShardReader
 
 LEAST_HELD_OUT = 10  # rows
 
@@ -37,7 +45,7 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
     import tempfile
     import time
 
-    from sae_jax.analysis import classes, codes, concepts, encode, quality, quality_table
+    from sae_jax.analysis import codes, encode, quality, quality_table
     from sae_jax.analysis import untrained as baseline
     from sae_jax.data.manifest import write_atomically
     from sae_jax.data.numbers import to_json, without_nan
@@ -55,17 +63,7 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
             f"{reader.folder}: {len(reader.held_out_ids)} of its {reader.n_rows:,} rows are "
             f"held out; expected {LEAST_HELD_OUT} at least to measure on. Take a larger corpus."
         )
-    known, own = concepts.none(reader), None
-    try:
-        known = concepts.read_concepts(reader)
-    except UsageError as error:
-        say(f"No concepts: {error}")
-    try:
-        own = classes.read_classes(reader, field=values.classes)
-    except UsageError as error:
-        if values.classes:
-            raise
-        say(f"No classes: {error}")
+    known, own = _truth(reader, field=values.classes, say=say)
     out = folder / "quality" / f"{stored.folder.name}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     untrained = baseline.untrained(sae, reader, seed=values.seed)
@@ -87,3 +85,23 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
     write_atomically(out, to_json(made, indent=1).encode())
     write_atomically(out.with_suffix(".csv"), quality_table.to_csv(made).encode())
     print(f"{quality_table.describe(made)}\nQuality: {out}")
+
+
+def _truth(
+    reader: "ShardReader", *, field: str, say: Callable[[str], None]
+) -> tuple["Concepts", "Classes | None"]:
+    """The concepts and classes of the rows, as far as there are any."""
+    from sae_jax.analysis import classes, concepts
+
+    known, own = concepts.none(reader), None
+    try:
+        known = concepts.read_concepts(reader)
+    except UsageError as error:
+        say(f"No concepts: {error}")
+    try:
+        own = classes.read_classes(reader, field=field)
+    except UsageError as error:
+        if field:
+            raise
+        say(f"No classes: {error}")
+    return known, own

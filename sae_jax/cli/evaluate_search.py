@@ -29,7 +29,7 @@ def define_flags(values: flags.FlagValues) -> None:
     define_corpus(values)
     define_encoder(values)
     flags.DEFINE_integer(
-        "n_queries", 200, "Held-out rows that are steered.", lower_bound=2, flag_values=values
+        "n_queries", 200, "Held-out rows that are steered.", lower_bound=10, flag_values=values
     )
     flags.DEFINE_integer("seed", 0, "Of queries, concepts and intervals.", flag_values=values)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -127,7 +128,9 @@ def _at_cosines(made: Mapping[str, Any], *, edit: str) -> list[Mapping[str, Any]
     ]
 
 
-def _text(one: Mapping[str, float], *, sign: str = "+") -> str:
+def _text(one: Mapping[str, Any], *, sign: str = "+") -> str:
+    if one["low"] is None:  # of too few queries
+        return f"{one['value']:{sign}.2f}"
     half = (one["high"] - one["low"]) / 2
     return f"{one['value']:{sign}.2f} ±{half:.2f}".replace("±0.", "±.")
 
@@ -193,13 +196,12 @@ def _panel(axes: Axes, made: Mapping[str, Any], *, edit: str, side: str, measure
 def _line(
     axes: Axes,
     x: Sequence[float],
-    found: Sequence[Mapping[str, float]],
+    found: Sequence[Mapping[str, Any]],
     *,
     mark: str,
     **style: Any,
 ) -> None:
     axes.plot(x, [one["value"] for one in found], mark, markersize=4, linewidth=1.3, **style)
-    axes.fill_between(
-        x, [one["low"] for one in found], [one["high"] for one in found],
-        color=style["color"], alpha=0.12, linewidth=0,
-    )  # fmt: skip
+    # Of too few queries there are no ends: as floats, null is NaN, which is not drawn.
+    low, high = (np.array([one[end] for one in found], float) for end in ("low", "high"))
+    axes.fill_between(x, low, high, color=style["color"], alpha=0.12, linewidth=0)

@@ -11,6 +11,7 @@ from sae_jax.analysis.agreement import best_cuts
 from sae_jax.analysis.codes import StoredCodes
 from sae_jax.analysis.concepts import Concepts
 from sae_jax.analysis.coverage import sizes_among
+from sae_jax.analysis.intervals import LEAST
 from sae_jax.data.shards import ShardReader
 from sae_jax.errors import UsageError
 from sae_jax.search.index import Index
@@ -100,11 +101,12 @@ def draw(
                 chosen.append(options)
         if len(rows) == n_queries:
             break
-    if not rows:
+    if len(rows) < min(LEAST, n_queries):
         raise UsageError(
-            f"{reader.folder}: none of its {len(waiting)} held-out rows belongs to a concept "
-            f"that {LEAST_SHARED:.0%} to {MOST_SHARED:.0%} of its {N_HITS} nearest rows share, "
-            "and that a latent stands for. Hold out more rows, or train with more latents."
+            f"{reader.folder}: {len(rows)} of its {len(waiting)} held-out rows belong to a "
+            f"concept that {LEAST_SHARED:.0%} to {MOST_SHARED:.0%} of its {N_HITS} nearest "
+            f"rows share, and that a latent stands for; expected {LEAST} at least. Hold out "
+            "more rows, or train with more latents."
         )
     all_rows, options = np.array(rows), np.array(chosen)
     return Cases(

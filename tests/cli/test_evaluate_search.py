@@ -79,7 +79,7 @@ def test_it_measures_steering_and_writes_what_it_found(with_concepts, capsys):
 
 def test_with_an_encoder_texts_are_rewritten(with_concepts, capsys):
     with endpoint(planted_rows(N_ROWS)) as url:
-        flags = "--encoder=openai", "--model=tiny", f"--base_url={url}", "--n_queries=5"
+        flags = "--encoder=openai", "--model=tiny", f"--base_url={url}", "--n_queries=10"
         main.dispatch(["evaluate-search", str(with_concepts), *flags])
     assert "No rewriting" not in capsys.readouterr().out
     (out,) = (with_concepts / "search" / "evaluation").glob("*.json")

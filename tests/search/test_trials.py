@@ -92,5 +92,5 @@ def test_a_dictionary_that_knows_no_concept_is_told(planted):
 
 def test_a_corpus_without_queries_is_told(planted, targets, monkeypatch):
     monkeypatch.setattr(trials, "LEAST_SHARED", 0.99)
-    with pytest.raises(UsageError, match="none of its 200 held-out rows"):
+    with pytest.raises(UsageError, match="0 of its 200 held-out rows"):
         draw(planted, targets)
