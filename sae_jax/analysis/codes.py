@@ -121,7 +121,7 @@ def read_manifest(folder: pathlib.Path) -> Manifest | None:
         if fields.get("format") != FORMAT:
             raise ValueError(f"has format {fields.get('format')}; expected {FORMAT}")
         return Manifest(**fields)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise ShardError(
             f"{path}: cannot be read ({error}). Remove {folder} and run `sae-jax encode` again."
         ) from error

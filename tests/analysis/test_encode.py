@@ -190,6 +190,9 @@ def test_damage_is_said(stored, tmp_path):
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(ShardError, match="has format None; expected 1"):
         codes.open_codes(tmp_path)
+    (tmp_path / "manifest.json").write_text("[]")
+    with pytest.raises(ShardError, match="cannot be read"):
+        codes.open_codes(tmp_path)
 
 
 def test_rows_that_are_not_finite_are_named(place, tmp_path):
