@@ -133,10 +133,12 @@ def test_the_graph_finds_what_the_product_finds(search, run, usearch):
     said = []
     other = Search.open(run, engine="usearch", say=said.append)
     assert "making the graph" in said[0]
-    query = search.row(11)
-    steered = search.steer(query, SLIDERS)
-    exact, found = search.hits(steered), other.hits(steered)
-    assert len({hit.row for hit in exact} & {hit.row for hit in found}) >= 9
+    shared = []
+    for row in range(30):  # one alone may miss a few: the graph is approximate
+        steered = search.steer(search.row(row), SLIDERS)
+        exact, found = search.hits(steered), other.hits(steered)
+        shared.append(len({hit.row for hit in exact} & {hit.row for hit in found}) / 10)
+    assert np.mean(shared) >= 0.9, shared
     for hit in found:
         assert hit.explanation.score == pytest.approx(hit.score, abs=1e-5)
     ranks = {hit.row: hit.neutral_rank for hit in exact}
