@@ -5,7 +5,8 @@ import http.server
 import json
 import pathlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -25,14 +26,20 @@ N_ROWS = 1_500
 FAMILIES = [{"parent": 3, "children": [5, 9]}, {"parent": 9, "children": [11, 20, 21]}]
 
 
-def make_run(folder: pathlib.Path) -> pathlib.Path:
+def plain_record(row: int) -> dict[str, Any]:
+    return {"id": f"n{row}", "text": f"text {row}"}
+
+
+def make_run(
+    folder: pathlib.Path, *, record: Callable[[int], dict[str, Any]] = plain_record
+) -> pathlib.Path:
     """Trained on two files of float16 rows with texts, encoded, with labels and families."""
     rows_folder, run = folder / "rows", folder / "run"
     rows_folder.mkdir()
     rows = planted_rows(N_ROWS).astype(np.float16)
     np.save(rows_folder / "a.npy", rows[:900])
     np.save(rows_folder / "b.npy", rows[900:])
-    lines = (json.dumps({"id": f"n{i}", "text": f"text {i}"}) for i in range(N_ROWS))
+    lines = (json.dumps(record(row)) for row in range(N_ROWS))
     (rows_folder / "texts.jsonl").write_text("\n".join(lines) + "\n")
     settings = config(rows_folder, n_steps=40, products="dense", auxk_coefficient=0.0)
     reader = open_shards(rows_folder)

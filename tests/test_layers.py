@@ -8,7 +8,7 @@ import pytest
 PACKAGE = pathlib.Path(__file__).parents[1] / "sae_jax"
 LAYERS = (
     "errors", "config", "data", "embed", "model", "train", "notebook", "analysis", "sweep",
-    "search", "cli",
+    "search", "explorer", "cli",
 )  # fmt: skip
 HEAVY = (
     "tensorflow",

@@ -20,7 +20,7 @@ from sae_jax.errors import SaeJaxError, UsageError
 
 COMMANDS = (
     "embed", "ingest", "check", "export", "train", "sweep", "report", "latents", "encode",
-    "evaluate", "label", "families", "match", "search", "evaluate-search",
+    "evaluate", "label", "families", "match", "search", "evaluate-search", "explore",
 )  # fmt: skip
 
 

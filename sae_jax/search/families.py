@@ -36,6 +36,11 @@ class FamilyFile:
         self.path = run / "families" / f"{stored.folder.name}-ours.json"
         self._run = run
 
+    @property
+    def n_families(self) -> int:
+        """Raises ShardError where there are none of these codes."""
+        return len(self._families)
+
     def family(self, number: int) -> Family:
         """Raises ShardError where there are none of these codes, UsageError on no such."""
         families = self._families

@@ -154,12 +154,17 @@ class Search:
         *,
         k: int = 10,
         among: Bool[np.ndarray, " n_rows"] | None = None,
+        with_records: bool = True,
     ) -> list[Hit]:
-        """The k best rows of those that `among` marks, with their records and reasons."""
+        """The k best rows of those that `among` marks, with their records and reasons.
+
+        Records are read by one thread at a time only; all else by any number of them.
+        """
         if isinstance(asked, Query):
             asked = self.steer(asked, {})
         found, ranks = self._ranked(asked, k=k, among=among)
-        records: Sequence[dict[str, Any] | None] | None = self.reader.records(found.rows)
+        records: Sequence[dict[str, Any] | None] | None
+        records = self.reader.records(found.rows) if with_records else None
         vectors = self.index.vectors(found.rows)
         reasons = explain(asked, vectors, dictionary=self.dictionary)
         records = [None] * len(found.rows) if records is None else records

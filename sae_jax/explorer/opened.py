@@ -1,0 +1,163 @@
+"""A run as the explorer has it open: what there is to show, and what is missing and why."""
+
+import functools
+import pathlib
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from sae_jax.analysis import feature_tables
+from sae_jax.analysis.features import FeaturePages
+from sae_jax.errors import SaeJaxError
+from sae_jax.explorer.labels import Labels
+from sae_jax.explorer.parameters import place
+from sae_jax.search import index as indexes
+from sae_jax.search.documents import Document, Documents, open_documents
+from sae_jax.search.families import Family
+from sae_jax.search.session import Search
+
+DENSE = 0.1  # density of a latent that is no longer sparse
+SNIPPET = 240  # characters of a text in a list
+
+
+class Options(NamedTuple):
+    """How the explorer was started."""
+
+    run: pathlib.Path
+    shards: str = ""
+    read_only: bool = False
+    say: Callable[[str], None] = print
+
+
+class Opened:
+    """One run on one corpus. Read by several threads."""
+
+    def __init__(self, search: Search, *, options: Options) -> None:
+        self.search, self.options = search, options
+        stored, reader = search.dictionary.stored, search.reader
+        self.stored, self.dictionary = stored, search.dictionary
+        self.n_rows, self.n_latents = reader.n_rows, stored.manifest.n_latents
+        self.features = feature_tables.folder_for(options.run, stored)
+        self.labels = Labels(self.features, run_fingerprint=stored.manifest.run_fingerprint)
+        out = indexes.folder_for(options.run, reader)
+        self.documents: Documents | None = open_documents(reader, out=out, say=options.say)
+        self.stamp = self._stamp()
+        self._encoder_lock = threading.Lock()
+
+    @classmethod
+    def open(cls, options: Options) -> "Opened":
+        search = Search.open(options.run, shards=options.shards, say=options.say)
+        return cls(search, options=options)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the weights and the corpus, short: what a link was made on."""
+        manifest = self.stored.manifest
+        return f"{manifest.run_fingerprint[:8]}-{manifest.data_fingerprint[:8]}"
+
+    @functools.cached_property
+    def pages(self) -> FeaturePages:
+        """Raises ShardError where `sae-jax encode` has made no tables of features."""
+        tables = feature_tables.open_tables(self.stored, out=self.features)
+        return FeaturePages(self.stored, tables)
+
+    @functools.cached_property
+    def families(self) -> list[Family]:
+        """The largest first. Raises ShardError where there are none of these weights."""
+        file = self.search.families
+        return [file.family(number) for number in range(file.n_families)]
+
+    @functools.cached_property
+    def families_of(self) -> dict[int, list[int]]:
+        """Of each latent the numbers of its families; empty where there are none."""
+        found: dict[int, list[int]] = {}
+        if self.missing_families() is None:
+            for family in self.families:
+                for latent in family.members:
+                    found.setdefault(latent, []).append(family.number)
+        return found
+
+    def missing_families(self) -> str | None:
+        """Why there are none; None where they are there."""
+        return _why(lambda: self.families)
+
+    def missing_pages(self) -> str | None:
+        return _why(lambda: self.pages)
+
+    def missing_encoder(self) -> str | None:
+        """Loads it, the first time."""
+        with self._encoder_lock:
+            return _why(lambda: self.search.encoder)
+
+    @functools.cached_property
+    def density(self) -> Float[np.ndarray, " n_latents"]:
+        return np.asarray(self.stored.density, np.float64)
+
+    def latent(self, text: str) -> int:
+        """The one that an address names; raises NotThereError."""
+        return place(text, of="feature", n=self.n_latents)
+
+    def row(self, text: str) -> int:
+        """By its number, or else by the document's id; raises NotThereError."""
+        if not (text.isdecimal() and text.isascii()) and self.documents is not None:
+            row = self.documents.row_of(text)
+            if row is not None:
+                return row
+        return place(text, of="document", n=self.n_rows)
+
+    def state(self, latent: int) -> str:
+        """ "dead", "dense" or "alive"."""
+        if not self.stored.n_on[latent]:
+            return "dead"
+        return "dense" if self.density[latent] > DENSE else "alive"
+
+    def feature(self, latent: int) -> dict[str, Any]:
+        """What every page says of a feature that it names."""
+        label = self.labels.current(latent)
+        return {
+            "latent": latent,
+            "label": label.text if label else None,
+            "source": label.source if label else None,
+            "f1": label.f1 if label else None,
+            "state": self.state(latent),
+            "density": float(self.density[latent]),
+            "highest": float(self.dictionary.highest[latent]),
+        }
+
+    def shown(
+        self, rows: list[int] | Int[np.ndarray, " n"], *, whole: bool = False
+    ) -> list[dict[str, Any]]:
+        """Documents as lists show them, or with their whole texts and all fields."""
+        if self.documents is None:
+            return [{"row": int(row), "id": str(row)} for row in rows]
+        return [_shown(one, whole=whole) for one in self.documents.read(rows)]
+
+    def is_stale(self) -> bool:
+        """Whether files of the run have changed since it was opened."""
+        return self._stamp() != self.stamp
+
+    def _stamp(self) -> tuple[int, ...]:
+        """Not of labels by hand, which this process writes."""
+        own = self.stored.folder / "manifest.json", self.search.families.path
+        made = (self.features / name for name in ("labels.jsonl", "llm-labels.jsonl"))
+        return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in (*own, *made))
+
+
+def _shown(document: Document, *, whole: bool) -> dict[str, Any]:
+    if whole:
+        return document._asdict()
+    text = document.text
+    if len(text) > SNIPPET:
+        text = text[:SNIPPET].rsplit(" ", 1)[0] + " …"
+    return document._replace(text=text)._asdict() | {"fields": {}}
+
+
+def _why(get: Callable[[], object]) -> str | None:
+    try:
+        get()
+    except SaeJaxError as error:
+        return str(error)
+    return None

@@ -1,0 +1,52 @@
+"""Runs the explorer's server until it is interrupted."""
+
+import errno
+import socket
+import threading
+from collections.abc import Callable
+
+import uvicorn
+
+from sae_jax.errors import UsageError
+from sae_jax.explorer.app import create_app
+from sae_jax.explorer.opened import Opened
+
+PORTS_TRIED = 20
+
+
+def serve(opened: Opened, *, host: str, port: int, say: Callable[[str], None]) -> None:
+    """Returns when the process is told to end."""
+    listening = listen(host, port)
+    found = listening.getsockname()[1]
+    if port and found != port:
+        say(f"Port {port} is taken; this is {found}.")
+    app = create_app(opened, host=host)
+    config = uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False)
+    # The first question would wait for the encoder's weights: read them meanwhile.
+    threading.Thread(target=opened.missing_encoder, daemon=True).start()
+    say(f"Explore {opened.options.run} at http://{_shown(host)}:{found}  (Ctrl-C ends it)")
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """At this port or one of the next; raises UsageError where none is free."""
+    last = min(port + PORTS_TRIED, 65_536)
+    for own in range(port, last) if port else [0]:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, own))
+        except OSError as error:
+            listening.close()
+            if error.errno != errno.EADDRINUSE:
+                raise UsageError(f"--host={host}, --port={own}: {error.strerror}.") from error
+        else:
+            return listening
+    raise UsageError(
+        f"ports {port} to {last - 1} of {host} are all taken; choose another with --port."
+    )
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host

@@ -1,0 +1,35 @@
+// Keys of the whole page and of the page that is shown; `?` lists them.
+
+import { h } from "./dom.js";
+
+const known = new Map(); // key → {does, what, signal}
+let pending = "";
+
+/** `key` as KeyboardEvent has it, or two of them as in "g s". Gone when `signal` ends. */
+export function onKey(key, what, does, { signal } = {}) {
+  known.set(key, { what, does });
+  signal?.addEventListener("abort", () => known.get(key)?.does === does && known.delete(key));
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.metaKey || event.altKey || (event.ctrlKey && !["k", "z"].includes(event.key))) return;
+  const typing = event.target.closest("input:not([type=range]):not([type=checkbox]), textarea, select");
+  if (typing && !event.ctrlKey) return;
+  const key = event.ctrlKey ? `Ctrl+${event.key}` : event.key;
+  const found = known.get(`${pending} ${key}`) ?? known.get(key);
+  pending = key;
+  setTimeout(() => (pending = ""), 1000);
+  if (!found) return;
+  event.preventDefault();
+  pending = "";
+  found.does(event);
+});
+
+export function showKeys() {
+  const rows = [...known].map(([key, { what }]) => h("tr", {}, h("th", { scope: "row" }, h("kbd", {}, key)), h("td", {}, what)));
+  const close = h("button", { type: "button", onclick: () => sheet.close() }, "Close");
+  const sheet = h("dialog", { class: "keys", "aria-label": "Keyboard shortcuts" }, h("h2", {}, "Keys"), h("table", {}, rows), close);
+  sheet.addEventListener("close", () => sheet.remove());
+  document.body.append(sheet);
+  sheet.showModal();
+}

@@ -1,0 +1,21 @@
+// Numbers as people read them.
+
+export const count = (n) => (n ?? 0).toLocaleString("en");
+
+export const percent = (share, digits = 1) => {
+  const value = 100 * share;
+  if (value !== 0 && Math.abs(value) < 10 ** -digits) return `<${10 ** -digits} %`;
+  return `${value.toFixed(digits)} %`;
+};
+
+/** A score as the field writes it: .612, −.034. */
+export const score = (value, digits = 3) => {
+  if (value === null || value === undefined) return "–";
+  const text = Math.abs(value).toFixed(digits).replace(/^0\./, ".");
+  return value < 0 ? `−${text}` : text;
+};
+
+export const signed = (value, digits = 3) => (value < 0 ? "" : "+") + score(value, digits);
+
+export const seconds = (milliseconds) =>
+  milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;

@@ -1,0 +1,157 @@
+"""The texts of a corpus in SQLite: any row in microseconds, and search by keywords.
+
+Records beside embeddings are compressed in groups of a thousand, of which a page would decode
+one for each row that it shows. RUN/search/CORPUS/documents.sqlite is made once, and holds the
+same records with an index of their words (FTS5, the words' stems).
+"""
+
+import json
+import os
+import pathlib
+import re
+import sqlite3
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Int64
+
+from sae_jax.analysis.records import all_records
+from sae_jax.data.shards import ShardReader
+
+FORMAT = 1
+FILE = "documents.sqlite"
+MOST_RANKED = 20_000  # matches; more are listed by row, for ranking 41,000 takes 170 ms
+TITLES, ADDRESSES = ("title", "name"), ("url", "link")  # fields of a record, the first that is
+WORD = re.compile(r"\w+")
+
+SCHEMA = """
+CREATE TABLE about (format INTEGER, data_fingerprint TEXT);
+CREATE TABLE documents (row INTEGER PRIMARY KEY, id TEXT, text TEXT, fields TEXT);
+CREATE VIRTUAL TABLE words USING fts5(
+    text, content='documents', content_rowid='row', tokenize='porter unicode61', detail=column
+);
+"""
+
+
+class Document(NamedTuple):
+    """One record of the corpus."""
+
+    row: int
+    id: str
+    title: str  # empty where the record has none
+    text: str
+    url: str  # empty where it has none that begins with http
+    fields: dict[str, Any]  # whatever else the record says
+
+
+class Found(NamedTuple):
+    """Rows that hold all of some words."""
+
+    rows: list[int]  # best first
+    n: int  # of all that hold them
+
+
+class Documents:
+    """Read by any number of threads."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+        self._own = threading.local()
+
+    def read(self, rows: Sequence[int] | Int64[np.ndarray, " n"]) -> list[Document]:
+        """In the order of `rows`, each of which must be one of the corpus."""
+        wanted = [int(row) for row in rows]
+        marks = ",".join("?" * len(wanted))
+        found = self._connection.execute(
+            f"SELECT row, id, text, fields FROM documents WHERE row IN ({marks})", wanted
+        )
+        by_row = {row: _document(row, name, text, fields) for row, name, text, fields in found}
+        return [by_row[row] for row in wanted]
+
+    def row_of(self, name: str) -> int | None:
+        """Of the document with this id."""
+        found = self._connection.execute(
+            "SELECT row FROM documents WHERE id = ? LIMIT 1", [name]
+        ).fetchone()
+        return None if found is None else int(found[0])
+
+    def with_words(self, words: str, *, k: int) -> Found:
+        """The k best of the rows that hold all of these words, by BM25."""
+        asked = " ".join(f'"{word}"' for word in WORD.findall(words))
+        if not asked:
+            return Found([], 0)
+        matching = "FROM words WHERE words MATCH ?"
+        (n,) = self._connection.execute(f"SELECT count(*) {matching}", [asked]).fetchone()
+        order = "ORDER BY bm25(words), rowid" if n <= MOST_RANKED else ""
+        found = self._connection.execute(f"SELECT rowid {matching} {order} LIMIT ?", [asked, k])
+        return Found([int(row) for (row,) in found], int(n))
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        """This thread's own."""
+        if not hasattr(self._own, "connection"):
+            address = f"{self.path.absolute().as_uri()}?mode=ro&immutable=1"
+            self._own.connection = sqlite3.connect(address, uri=True)
+        return self._own.connection
+
+
+def _document(row: int, name: str, text: str, fields: str) -> Document:
+    rest = json.loads(fields)
+    title = next((str(rest[one]) for one in TITLES if rest.get(one)), "")
+    url = next((str(rest[one]) for one in ADDRESSES if rest.get(one)), "")
+    return Document(row, name, title, text, url if re.match("https?://", url) else "", rest)
+
+
+def open_documents(
+    reader: ShardReader, *, out: pathlib.Path, say: Callable[[str], None]
+) -> Documents | None:
+    """Of this corpus, made first where they are not there; None where it has no texts."""
+    path = out / FILE
+    if _is_of(path, reader=reader):
+        return Documents(path)
+    if reader.records(np.zeros(1, np.int64)) is None:
+        return None
+    say(f"Texts of {reader.n_rows:,} rows to {path}, once.")
+    out.mkdir(parents=True, exist_ok=True)
+    part = out / f".{uuid.uuid4().hex}.part"
+    try:
+        _write(part, reader=reader)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return Documents(path)
+
+
+def _is_of(path: pathlib.Path, *, reader: ShardReader) -> bool:
+    if not path.exists():
+        return False
+    try:
+        with sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True) as connection:
+            found = connection.execute("SELECT format, data_fingerprint FROM about").fetchone()
+        connection.close()
+    except sqlite3.DatabaseError:  # damaged: it is made anew
+        return False
+    return found == (FORMAT, reader.fingerprint)
+
+
+def _write(path: pathlib.Path, *, reader: ShardReader) -> None:
+    connection = sqlite3.connect(path)
+    try:
+        connection.executescript(f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; {SCHEMA}")
+        connection.executemany("INSERT INTO documents VALUES (?, ?, ?, ?)", _rows(reader))
+        connection.execute("INSERT INTO words (words) VALUES ('rebuild')")
+        connection.execute("CREATE INDEX by_id ON documents (id)")
+        connection.execute("INSERT INTO about VALUES (?, ?)", [FORMAT, reader.fingerprint])
+        connection.commit()
+    finally:
+        connection.close()
+
+
+def _rows(reader: ShardReader) -> Iterator[tuple[int, str, str, str]]:
+    for row, record in enumerate(all_records(reader, wanted="texts")):
+        rest = {name: value for name, value in record.items() if name not in ("id", "text")}
+        fields = json.dumps(rest, ensure_ascii=False, default=str)
+        yield row, str(record.get("id", row)), str(record.get("text") or ""), fields

@@ -1,0 +1,95 @@
+"""A run with all that the explorer shows, and a server of it in this process."""
+
+import contextlib
+import json
+import pathlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import uvicorn
+from searchable import make_run
+from tiny import planted_rows
+
+from sae_jax.analysis import encode, feature_tables
+from sae_jax.data.shards import open_shards
+from sae_jax.explorer import serve
+from sae_jax.explorer.app import create_app
+from sae_jax.explorer.opened import Opened, Options
+from sae_jax.notebook import load
+
+N_ROWS = 1_500
+EVIL = "<script>document.title = 'stolen'</script><img src=x onerror=alert(1)>"
+LONG = "a label that goes on " * 12
+RIGHT_TO_LEFT, IDEOGRAPHS = "تشفير متناثر", "稀疏自編碼器"
+
+
+class PlantedEncoder:
+    """Has row i for "text i …", row 0 for other words; counts what it is asked."""
+
+    name, normalisation, d_in = "planted", "L2", 16
+
+    def __init__(self) -> None:
+        self.rows = planted_rows(N_ROWS).astype(np.float16).astype(np.float32)
+        self.n_asked = 0
+
+    def plan(self, sample: Any, *, n_texts: int) -> str:
+        return "nothing"
+
+    def encode(self, texts: Any) -> np.ndarray:
+        self.n_asked += 1
+        places = [int(t.split()[1]) if t.startswith("text ") else 0 for t in texts]
+        return self.rows[places]
+
+
+def record(row: int) -> dict[str, Any]:
+    """Row 7 means harm, 8 and 9 are of other scripts, every third has a title and a link."""
+    text = {7: EVIL, 8: RIGHT_TO_LEFT, 9: IDEOGRAPHS}.get(row, f"text {row} of words")
+    found: dict[str, Any] = {"id": f"n{row}", "text": text}
+    if row % 3 == 1:
+        found |= {"title": EVIL if row == 7 else f"Title {row}", "year": 2000 + row % 20}
+        found["url"] = "javascript:alert(1)" if row == 7 else f"https://example.org/{row}"
+    return found
+
+
+def make_explorable(folder: pathlib.Path) -> pathlib.Path:
+    """With tables of features, labels of all kinds, and families."""
+    run = make_run(folder, record=record)
+    sae, reader = load(run), open_shards(folder / "rows")
+    stored = encode.open_run_codes(run, sae, reader)
+    out = feature_tables.folder_for(run, stored)
+    feature_tables.make(stored, W_dec=np.asarray(sae.W_dec), out=out)
+    of = {"run_fingerprint": stored.manifest.run_fingerprint}
+    score = {"f1": 0.9, "low": 0.8, "high": 0.95, "auroc": 0.97, "n": 40}
+    lines = [
+        {"latent": latent, "state": "ok", "text": text, "terms": [text], "easy": score,
+         "evidence": {text[:20]: 2.0, "other": 1.0}, "hard": None, "method": "keywords"} | of
+        for latent, text in {
+            3: "horse, saddle", 5: EVIL, 9: LONG, 11: RIGHT_TO_LEFT, 12: IDEOGRAPHS,
+            20: "twenty",
+        }.items()
+    ]  # fmt: skip
+    lines.append({"latent": 21, "state": "too few rows", "text": "", "method": "keywords"} | of)
+    (out / "labels.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    return run
+
+
+def open_run(run: pathlib.Path, **options: Any) -> Opened:
+    return Opened.open(Options(run, say=lambda line: None, **options))
+
+
+@contextlib.contextmanager
+def served(opened: Opened) -> Iterator[str]:
+    """The address of a server of it on a free port."""
+    listening = serve.listen("127.0.0.1", 0)
+    config = uvicorn.Config(create_app(opened), log_level="error", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
+        listening.close()
