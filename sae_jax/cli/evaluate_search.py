@@ -16,10 +16,11 @@ corpus's texts nothing is rewritten. Writes RUN/search/evaluation/CORPUS.json, .
 WordNet: 2 to 3 minutes on two busy cores.
 
 --judge=llm also shows a language model the texts of the hits before and after and the five
-names: which was raised, which lowered? Its flags begin with --judge_; --model and --base_url
-are the encoder's. Of --judge_queries queries each way and strength is a call: 50 take up to
-1,550 (1,000 without an encoder), said before any is made; --dry_run only says it. Every answer
-is kept: the same command goes on after a kill. Judgements: CORPUS-judgements.jsonl.
+names: which was raised, which lowered? --judge_model and --judge_base_url say whom to ask;
+--model and --base_url are the encoder's. Of --judge_queries queries each way and strength is a
+call: 50 take up to 1,550 (1,000 without an encoder), said before any is made; --dry_run only
+says it. Every answer is kept: the same command goes on after a kill. What failed, was refused
+or cannot be read is a state and counts for nothing. Adds CORPUS-judgements.jsonl.
 """
 
 import contextlib
