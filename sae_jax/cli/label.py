@@ -129,7 +129,7 @@ def _by_model(values: flags.FlagValues, opened: Opened) -> None:
     made = [llm_labels.LlmLabel(i, "skipped", reason=skipped[i]) for i in latents if skipped[i]]
     with (
         contextlib.closing(client),
-        answers.held(folder),
+        answers.claim(folder),
         contextlib.closing(answers.Answers(path)) as kept,
     ):
         say_plan(kept)

@@ -2,13 +2,12 @@
 
 import contextlib
 import dataclasses
-import fcntl
 import json
 import pathlib
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sae_jax.config import Config
+from sae_jax.data.claim import held
 from sae_jax.data.manifest import write_atomically
 from sae_jax.errors import CheckpointError, UsageError
 
@@ -17,19 +16,15 @@ FAILURE = "failed.json"
 FREE_SETTINGS = ("shards", "log_every_steps", "eval_rows")
 
 
-@contextlib.contextmanager
-def claim(workdir: pathlib.Path) -> Iterator[None]:
+def claim(workdir: pathlib.Path) -> contextlib.AbstractContextManager[None]:
     """Makes the folder, and holds it against a second process on this machine."""
-    workdir.mkdir(parents=True, exist_ok=True)
-    with (workdir / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(
-                f"{workdir}: another process is training here; expected a folder of one's "
-                "own. Wait for it, or choose another --workdir."
-            ) from error
-        yield
+    return held(
+        workdir,
+        otherwise=UsageError(
+            f"{workdir}: another process is training here; expected a folder of one's own. "
+            "Wait for it, or choose another --workdir."
+        ),
+    )
 
 
 def settle_config(config: Config, *, workdir: pathlib.Path) -> None:

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from sae_jax.analysis.answers import Answers, KeptChat, held
+from sae_jax.analysis.answers import Answers, KeptChat, claim
 from sae_jax.analysis.chat import Answer, CallFailed, Request
 from sae_jax.errors import SaeJaxError, UsageError
 
@@ -167,12 +167,9 @@ def test_an_answer_that_does_not_come_is_not_waited_for_without_end(answers):
 
 
 def test_a_second_process_is_told_to_wait(tmp_path):
-    # A lock belongs to an open file: a second opening is as good as another process.
     with (
-        held(tmp_path / "new"),
-        pytest.raises(UsageError, match="another process"),
-        held(tmp_path / "new"),
+        claim(tmp_path),
+        pytest.raises(UsageError, match="another process asks a language model"),
+        claim(tmp_path),
     ):
-        pass
-    with held(tmp_path / "new"):
         pass
