@@ -162,13 +162,13 @@ def _shards(run: pathlib.Path, corpus: str, manifest: codes.Manifest | None) -> 
 
 def _compare_steps(found: Analysis, manifest: codes.Manifest | None) -> None:
     """Said where the run has been trained on since: what is here is not of its weights now."""
-    step = run_folder.last_step(found.run)
-    if manifest and step is not None and manifest.step != step:
+    steps = run_folder.steps(found.run)
+    if manifest and steps and manifest.step != steps[-1]:
         encode = found.command("encode {run}{shards}")
         found.note(
             ALL,
             f"The codes are of step {manifest.step}, and so is what was made of them; the run "
-            f"is at step {step}. {encode} makes them anew.",
+            f"is at step {steps[-1]}. {encode} makes them anew.",
         )
 
 

@@ -123,10 +123,10 @@ def read_summary(workdir: pathlib.Path) -> dict[str, Any] | None:
         ) from error
 
 
-def last_step(workdir: pathlib.Path) -> int | None:
-    """Of the newest checkpoint; None before the first."""
+def steps(workdir: pathlib.Path) -> list[int]:
+    """Of its whole checkpoints, the newest last."""
     folders = (workdir / "checkpoints").glob("*")
-    return max((int(path.name) for path in folders if path.name.isdigit()), default=None)
+    return sorted(int(path.name) for path in folders if path.name.isdigit())
 
 
 class Failure(NamedTuple):
