@@ -223,14 +223,10 @@ def _as_json(search: "Search", steered: "Steered", *, hits: Sequence["Hit"]) -> 
         "run_fingerprint": manifest.run_fingerprint,
         "data_fingerprint": manifest.data_fingerprint,
         "query": steered.query.origin,
-        "features": [one._asdict() for one in search.strengths(steered.query)],
+        "features": search.strengths(steered.query),
         "mode": str(steered.mode),
         "deltas": steered.deltas,
         "fidelity": steered.fidelity,
         "errors": steered.errors,
-        "hits": [
-            hit._asdict()
-            | {"explanation": hit.explanation._asdict()}
-            for hit in hits
-        ],
-    }  # fmt: skip
+        "hits": hits,
+    }
