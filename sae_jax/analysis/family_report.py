@@ -1,7 +1,5 @@
 """All that is said of the families of a run: measures, agreement with the truth, examples."""
 
-import json
-import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -63,22 +61,6 @@ def _agreement(
         name: agreement.agree(own, standing.concept, concepts=concepts)
         for name, own in edges.items()
     }
-
-
-def read_labels(folder: pathlib.Path, *, run_fingerprint: str) -> dict[int, str]:
-    """The labels of latents that `sae-jax label` has made, of these weights.
-
-    Those of a language model are preferred to keywords. A line that does not say of which
-    weights it is counts as one of these, as in a report.
-    """
-    names = {}
-    for file in ("labels.jsonl", "llm-labels.jsonl"):
-        path = folder / file
-        for label in map(json.loads, path.read_text().splitlines() if path.exists() else ()):
-            current = label.get("run_fingerprint", run_fingerprint) == run_fingerprint
-            if current and label["state"] == "ok":
-                names[label["latent"]] = label["text"]
-    return names
 
 
 def describe(made: Mapping[str, Any], *, names: Mapping[int, str], most: int) -> str:

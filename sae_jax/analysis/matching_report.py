@@ -12,7 +12,7 @@ import numpy as np
 
 from sae_jax.analysis import matching, splitting
 from sae_jax.analysis.concepts import Concepts
-from sae_jax.analysis.family_report import read_labels
+from sae_jax.analysis.label_names import read_labels
 from sae_jax.analysis.matching import WAYS, Nearest, Pair
 from sae_jax.analysis.matching_runs import Run
 from sae_jax.analysis.splitting import Step, Tree

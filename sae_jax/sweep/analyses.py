@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from sae_jax.analysis import codes, family_report, matching_report
 from sae_jax.analysis.codes import StoredCodes
+from sae_jax.analysis.label_names import names_of
 from sae_jax.errors import ShardError
 from sae_jax.train import run_folder
 
@@ -81,8 +82,7 @@ class Analysis:
     @property
     def names(self) -> dict[int, str]:
         """The label of each latent that has one; a language model's, where it gave one."""
-        lines = [*self.labels, *self.llm_labels]
-        return {one["latent"]: one["text"] for one in lines if one["state"] == "ok"}
+        return names_of([*self.labels, *self.llm_labels])
 
     def note(self, section: str, text: str) -> None:
         self.notes.setdefault(section, []).append(text)
