@@ -27,6 +27,7 @@ MANIFEST = "manifest.json"
 BY_ROW = ("values", "indices")
 BY_LATENT = ("latent_starts", "latent_rows", "latent_values")
 NEAR = ("near_rows", "near_pre_acts")
+FINGERPRINTS = ("run_fingerprint", "data_fingerprint")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,11 @@ class Manifest:
     k: int
     n_on: int  # entries that are not off
     format: int = FORMAT
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """What a file that is made of these codes says of them."""
+        return {name: getattr(self, name) for name in FINGERPRINTS}
 
     def to_json(self) -> bytes:
         return (json.dumps(dataclasses.asdict(self), indent=2) + "\n").encode()

@@ -26,8 +26,7 @@ def make(
 ) -> dict[str, Any]:
     return {
         "format": FORMAT,
-        "run_fingerprint": stored.manifest.run_fingerprint,
-        "data_fingerprint": stored.manifest.data_fingerprint,
+        **stored.manifest.fingerprints,
         "metrics": family_metrics.measure(found.families, stored=stored, on=on),
         "agreement": _agreement(found, sae=sae, stored=stored, reader=reader),
         "families": found.families,

@@ -92,10 +92,7 @@ def _by_keywords(values: flags.FlagValues, opened: Opened) -> None:
     found = labels.label_all(stored, counted, seed=values.seed)
     out = folder / "features" / stored.folder.name / "labels.jsonl"
     out.parent.mkdir(parents=True, exist_ok=True)
-    of = {
-        "run_fingerprint": stored.manifest.run_fingerprint,
-        "data_fingerprint": stored.manifest.data_fingerprint,
-    }
+    of = stored.manifest.fingerprints
     write_atomically(out, "".join(to_json(one.as_json() | of) for one in found).encode())
     print(labels.describe(found, most=SHOWN, seed=values.seed))
     print(f"Labels: {out}")
@@ -165,8 +162,7 @@ def _origin(stored: "StoredCodes", asked: "Asked") -> dict[str, Any]:
     from sae_jax.analysis import prompts
 
     return {
-        "run_fingerprint": stored.manifest.run_fingerprint,
-        "data_fingerprint": stored.manifest.data_fingerprint,
+        **stored.manifest.fingerprints,
         "prompt_version": prompts.VERSION,
         **asked._asdict(),
     }

@@ -218,10 +218,8 @@ def _moved(hit: "Hit", *, place: int, k: int) -> str:
 
 
 def _as_json(search: "Search", steered: "Steered", *, hits: Sequence["Hit"]) -> dict[str, Any]:
-    manifest = search.dictionary.stored.manifest
     return {
-        "run_fingerprint": manifest.run_fingerprint,
-        "data_fingerprint": manifest.data_fingerprint,
+        **search.dictionary.stored.manifest.fingerprints,
         "query": steered.query.origin,
         "features": search.strengths(steered.query),
         "mode": str(steered.mode),

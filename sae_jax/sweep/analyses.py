@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sae_jax.analysis import codes, family_report, matching_report
-from sae_jax.analysis.codes import StoredCodes
+from sae_jax.analysis.codes import FINGERPRINTS, StoredCodes
 from sae_jax.analysis.label_names import names_of
 from sae_jax.errors import ShardError
 from sae_jax.train import run_folder
 
 Json = Mapping[str, Any]
-FINGERPRINTS = ("run_fingerprint", "data_fingerprint")
 METHODS = ("ours", "paper")  # of families
 SECTIONS = ("Quality", "Density", "Labels", "Families", "Matching")
 ALL = "All"  # what is noted of every section
@@ -121,9 +120,7 @@ def _read(run: pathlib.Path, corpus: str, *, show: Callable[[Analysis], object])
         if (records := _records(kind, path, found)) is not None
     ]
     wanted = (
-        {name: getattr(manifest, name) for name in FINGERPRINTS}
-        if manifest
-        else _most_have([records for _, _, records in read])
+        manifest.fingerprints if manifest else _most_have([records for _, _, records in read])
     )
     for kind, path, records in read:
         if any(_stale(one, wanted) for one in records):

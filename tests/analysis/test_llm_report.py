@@ -9,6 +9,7 @@ import pytest
 from sae_jax.analysis import llm_report
 from sae_jax.analysis.answers import Answers, KeptChat
 from sae_jax.analysis.chat import OpenAIChat
+from sae_jax.analysis.codes import FINGERPRINTS
 from sae_jax.analysis.llm_labels import LlmLabel
 from sae_jax.analysis.llm_scores import score
 
@@ -65,7 +66,7 @@ def test_labels_of_other_weights_or_rows_go(tmp_path, changed):
     assert list(read(tmp_path)) == [2]
 
 
-@pytest.mark.parametrize("changed", sorted(set(OF) - set(llm_report.WHICH)))
+@pytest.mark.parametrize("changed", sorted(set(OF) - set(FINGERPRINTS)))
 def test_one_file_is_of_one_asking_and_what_went_is_counted(tmp_path, changed):
     assert llm_report.write(tmp_path, [ok(1), ok(3)], of=OF) == 0
     other = OF | {changed: 7 if changed == "seed" else "other"}
