@@ -15,7 +15,8 @@ import pathlib
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
+from scipy import sparse  # type: ignore[import-untyped]
 
 from sae_jax.data.manifest import write_atomically
 from sae_jax.errors import ShardError
@@ -84,6 +85,24 @@ class StoredCodes:
     def values_of(self, latent: int) -> Float[np.ndarray, " n"]:
         """Its values on those rows."""
         return self.latent_values[self._span(latent)]
+
+    def matrix(
+        self,
+        entries: Shaped[np.ndarray, " n_on"],
+        *,
+        rows: Int[np.ndarray, " n_on"] | None = None,
+    ) -> sparse.csc_array:
+        """[n_rows, n_latents] with these for latent_values, and other rows where given."""
+        places = self.latent_rows if rows is None else rows
+        shape = self.manifest.n_rows, self.manifest.n_latents
+        return sparse.csc_array((entries, places, self.latent_starts), shape=shape)
+
+    def totals(self, entries: Shaped[np.ndarray, " n_on"]) -> Float[np.ndarray, " n_latents"]:
+        """The sum of these for latent_values, by latent."""
+        n_latents = self.manifest.n_latents
+        of = np.repeat(np.arange(n_latents), self.n_on)
+        # Of no entries at all NumPy makes whole numbers.
+        return np.bincount(of, entries, minlength=n_latents).astype(np.float64)
 
     def _span(self, latent: int) -> slice:
         return slice(int(self.latent_starts[latent]), int(self.latent_starts[latent + 1]))
