@@ -12,7 +12,7 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -145,6 +145,9 @@ def read_manifest(folder: pathlib.Path) -> Manifest | None:
         fields: dict[str, Any] = json.loads(path.read_text())
         if fields.get("format") != FORMAT:
             raise ValueError(f"has format {fields.get('format')}; expected {FORMAT}")
+        for name, kind in get_type_hints(Manifest).items():
+            if not isinstance(fields.get(name), kind):
+                raise ValueError(f"{name} is {fields.get(name)!r}")
         return Manifest(**fields)
     except (ValueError, TypeError, AttributeError) as error:
         raise ShardError(

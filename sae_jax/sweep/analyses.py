@@ -170,11 +170,14 @@ def _compare_steps(found: Analysis, manifest: codes.Manifest | None) -> None:
 
 
 def _open_codes(found: Analysis) -> None:
+    folder = found.run / "codes" / found.corpus
     try:
-        found.stored = codes.open_codes(found.run / "codes" / found.corpus)
-    except ShardError:
+        found.stored = codes.open_codes(folder)
+    except ShardError as error:
         encode = found.command("encode {run}{shards}")
-        found.note("Density", f"No codes, or not all of them: {encode} makes them.")
+        why = f"No codes, or not all of them: {encode} makes them."
+        damaged = (folder / codes.MANIFEST).exists()
+        found.note("Density", f"The codes are left out. {error}" if damaged else why)
 
 
 def _paths(found: Analysis) -> Iterable[tuple[str, pathlib.Path]]:

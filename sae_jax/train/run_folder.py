@@ -137,8 +137,20 @@ class Failure(NamedTuple):
 
 
 def read_failure(workdir: pathlib.Path) -> Failure | None:
+    """Of a member that has failed; where the file is damaged, that is why."""
     path = workdir / FAILURE
-    return Failure(**json.loads(path.read_text())) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        failure = Failure(**json.loads(path.read_text()))
+        if not isinstance(failure.error, str):
+            raise TypeError(f"error is {failure.error!r}")
+        return failure
+    except (ValueError, TypeError) as error:
+        return Failure(
+            f"{path}: cannot be read ({error}), so why this run failed is not known. "
+            "`sae-jax sweep` with --retry_failed tries it again."
+        )
 
 
 def write_failure(workdir: pathlib.Path, failure: Failure) -> None:

@@ -1,5 +1,6 @@
 """Codes on disk equal those of a brute-force loop, whatever is killed, moved or shared."""
 
+import json
 import os
 import signal
 import subprocess
@@ -192,6 +193,10 @@ def test_damage_is_said(stored, tmp_path):
         codes.open_codes(tmp_path)
     (tmp_path / "manifest.json").write_text("[]")
     with pytest.raises(ShardError, match="cannot be read"):
+        codes.open_codes(tmp_path)
+    fields = json.loads(stored.manifest.to_json()) | {"shards": None}
+    (tmp_path / "manifest.json").write_text(json.dumps(fields))
+    with pytest.raises(ShardError, match=r"\(shards is None\)"):
         codes.open_codes(tmp_path)
 
 

@@ -78,6 +78,19 @@ def test_damaged_labels_are_left_out_with_the_command_that_makes_them(run, conte
     assert (found.labels, found.names) == ([], {})
 
 
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 1, "step": 3}'])
+def test_a_damaged_manifest_of_codes_is_said_and_nothing_else_is_lost(run, content):
+    folder = run / "codes" / CORPUS
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(content)
+    found = read(run)
+    (note,) = found.notes["Density"]
+    assert note.startswith(f"The codes are left out. {folder / 'manifest.json'}: cannot be")
+    assert f"Remove {folder} and run `sae-jax encode` again." in note
+    assert found.names == {3: "a horse"}
+    sections.as_html(found, [], svgs={})
+
+
 def test_a_figure_that_fails_is_noted(run):
     found = read(run)
     found.families["ours"] = {}
