@@ -177,7 +177,7 @@ def _open_codes(found: Analysis) -> None:
         encode = found.command("encode {run}{shards}")
         why = f"No codes, or not all of them: {encode} makes them."
         damaged = (folder / codes.MANIFEST).exists()
-        found.note("Density", f"The codes are left out. {error}" if damaged else why)
+        found.note("Density", f"{error} That is: {encode}." if damaged else why)
 
 
 def _paths(found: Analysis) -> Iterable[tuple[str, pathlib.Path]]:

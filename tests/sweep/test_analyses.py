@@ -85,8 +85,9 @@ def test_a_damaged_manifest_of_codes_is_said_and_nothing_else_is_lost(run, conte
     (folder / "manifest.json").write_text(content)
     found = read(run)
     (note,) = found.notes["Density"]
-    assert note.startswith(f"The codes are left out. {folder / 'manifest.json'}: cannot be")
+    assert note.startswith(f"{folder / 'manifest.json'}: cannot be read (")
     assert f"Remove {folder} and run `sae-jax encode` again." in note
+    assert note.endswith(f"That is: `sae-jax encode {run}`.")
     assert found.names == {3: "a horse"}
     sections.as_html(found, [], svgs={})
 

@@ -9,13 +9,12 @@ import shutil
 
 import numpy as np
 import pytest
-from tiny import config, planted_rows
+import tiny
+from tiny import planted_rows
 
 from sae_jax.analysis import codes, intervals
 from sae_jax.cli import main
-from sae_jax.data.shards import open_shards
 from sae_jax.sweep import analyses, analysis_numbers, report, sections
-from sae_jax.train import loop
 
 GROUPS, KINDS = ["animal", "money", "water"], ["horse", "saddle", "debt", "loan"]
 FIGURES = {
@@ -46,12 +45,8 @@ def write_rows(folder):
 
 
 def train(folder, name, *, n_latents):
-    settings = config(
-        folder / "rows", n_latents=n_latents, n_steps=100, products="dense",
-        auxk_coefficient=0.0,
-    )  # fmt: skip
-    loop.train(settings, reader=open_shards(folder / "rows"), workdir=folder / name)
-    main.dispatch(["encode", str(folder / name)])
+    run = tiny.train(folder / "rows", folder / name, n_latents=n_latents, n_steps=100)
+    main.dispatch(["encode", str(run)])
 
 
 def llm_records(folder):
@@ -368,7 +363,7 @@ def test_another_corpus_has_sections_of_its_own(run, tmp_path):
     assert found[name]["density"]["quantiles"]["1"] > 0
     (run / "codes" / name / "manifest.json").write_text("{")  # so where it lay is not known
     page, found = sections_of(run)
-    assert f"not all of them:  sae-jax encode {run} --shards=…/other[1]  makes" in text_of(page)
+    assert f"That is:  sae-jax encode {run} --shards=…/other[1] ." in text_of(page)
     assert found[name]["density"] is None
 
 
