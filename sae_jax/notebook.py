@@ -133,9 +133,7 @@ def load(run: str | pathlib.Path, *, step: int | None = None) -> Sae:
     """
     folder = pathlib.Path(run).absolute()
     config = run_folder.read_config(folder)
-    found = sorted(
-        int(path.name) for path in (folder / "checkpoints").glob("*") if path.name.isdigit()
-    )
+    found = run_folder.steps(folder)
     if not found or (step is not None and step not in found):
         raise CheckpointError(
             f"{folder}: has checkpoints of the steps {found}; expected "

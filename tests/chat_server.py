@@ -44,13 +44,19 @@ class Server(http.server.ThreadingHTTPServer):
         self.at_once = self.most_at_once = 0  # calls
         self.lock, self.closing = threading.Lock(), threading.Event()
         self.requests: collections.Counter[str] = collections.Counter()
-        self.delivered: collections.Counter[str] = collections.Counter()
+        self.wholly_sent: collections.Counter[str] = collections.Counter()
         self.faults: collections.Counter[str] = collections.Counter()
         self.prompts: list[str] = []
         self.headers: list[dict[str, str]] = []
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that was killed is no news."""
+
+    @property
+    def delivered(self) -> collections.Counter[str]:
+        """Waits for an answer whose last byte a client may have read before it was counted."""
+        with self.lock:
+            return self.wholly_sent.copy()
 
     @property
     def url(self) -> str:
@@ -121,9 +127,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if retry_after:
                 self.send_header("retry-after", retry_after)
             self.end_headers()
-            self.wfile.write(raw)
             with self.server.lock:
-                self.server.delivered[key] += bool(key)
+                self.wfile.write(raw)
+                self.server.wholly_sent[key] += bool(key)
 
     def log_message(self, *arguments: Any) -> None:
         pass

@@ -80,6 +80,17 @@ def config(shards: pathlib.Path, **changes: Any) -> Config:
     )
 
 
+def train(rows: pathlib.Path, workdir: pathlib.Path, **changes: Any) -> pathlib.Path:
+    """A short run for tests of what comes after training: dense, and without AuxK."""
+    # Imported here: Orbax takes a second, and few tests train.
+    from sae_jax.data.shards import open_shards
+    from sae_jax.train import loop
+
+    short = {"n_steps": 40, "products": "dense", "auxk_coefficient": 0.0}
+    loop.train(config(rows, **short | changes), reader=open_shards(rows), workdir=workdir)
+    return workdir
+
+
 def config_file(folder: pathlib.Path, *, shards: pathlib.Path) -> pathlib.Path:
     path = folder / "tiny_config.py"
     path.write_text(textwrap.dedent(CONFIG_FILE.format(shards=str(shards))))

@@ -1,13 +1,13 @@
 """Answers of a language model on disk: none that was given is asked for again."""
 
 import contextlib
-import fcntl
 import pathlib
 import sqlite3
 import threading
 from collections.abc import Iterator
 
 from sae_jax.analysis.chat import Answer, CallFailed, Chat, Request
+from sae_jax.data.claim import held
 from sae_jax.errors import SaeJaxError, UsageError
 
 COLUMNS = "text, finish, refusal, tokens_in, tokens_out, seconds"
@@ -130,20 +130,16 @@ class KeptChat:
         return answer
 
 
-@contextlib.contextmanager
-def held(folder: pathlib.Path) -> Iterator[None]:
+def claim(folder: pathlib.Path) -> contextlib.AbstractContextManager[None]:
     """One process at a time asks for a folder's answers, or some would be paid for twice.
 
     Raises:
         UsageError: another one does.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(
-                f"{folder}: another process asks a language model for what is written there. "
-                "Wait for it to end, or stop it."
-            ) from error
-        yield
+    return held(
+        folder,
+        otherwise=UsageError(
+            f"{folder}: another process asks a language model for what is written there. "
+            "Wait for it to end, or stop it."
+        ),
+    )

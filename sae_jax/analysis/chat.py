@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from sae_jax.analysis.prompts import whole_characters
-from sae_jax.embed.openai import KEY_VARIABLE, OPENAI_URL, address_problem, read_key
+from sae_jax.embed.openai import OPENAI_URL, address_problem, read_key, remedies
 from sae_jax.errors import EndpointError, SaeJaxError
 
 N_RETRIES = 5  # after 408, 409, 429, 5xx, a lost connection or no answer in time
@@ -138,13 +138,8 @@ class OpenAIChat:
         no_credit = error.code == "insufficient_quota"  # OpenAI's, with status 429
         if status not in WRONG and not no_credit:
             return CallFailed(said)
-        remedy = {
-            401: f"Set the environment variable {KEY_VARIABLE} to a valid key."
-            if self._key
-            else f"Set the environment variable {KEY_VARIABLE}; it is empty.",
-            403: f"The key in {KEY_VARIABLE} may not use {request.model}.",
-            404: f"Check {self._flag} and that the endpoint has the model {request.model}.",
-        }.get(status, "The account has no credit left.")
+        known = remedies(request.model, key=self._key, flag=self._flag)
+        remedy = known.get(status, "The account has no credit left.")
         return EndpointError(
             f"{said}. {remedy} Answers so far are kept: the same command goes on from them."
         )

@@ -12,10 +12,11 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
+from scipy import sparse  # type: ignore[import-untyped]
 
 from sae_jax.data.manifest import write_atomically
 from sae_jax.errors import ShardError
@@ -27,6 +28,7 @@ MANIFEST = "manifest.json"
 BY_ROW = ("values", "indices")
 BY_LATENT = ("latent_starts", "latent_rows", "latent_values")
 NEAR = ("near_rows", "near_pre_acts")
+FINGERPRINTS = ("run_fingerprint", "data_fingerprint")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,11 @@ class Manifest:
     k: int
     n_on: int  # entries that are not off
     format: int = FORMAT
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """What a file that is made of these codes says of them."""
+        return {name: getattr(self, name) for name in FINGERPRINTS}
 
     def to_json(self) -> bytes:
         return (json.dumps(dataclasses.asdict(self), indent=2) + "\n").encode()
@@ -78,6 +85,24 @@ class StoredCodes:
     def values_of(self, latent: int) -> Float[np.ndarray, " n"]:
         """Its values on those rows."""
         return self.latent_values[self._span(latent)]
+
+    def matrix(
+        self,
+        entries: Shaped[np.ndarray, " n_on"],
+        *,
+        rows: Int[np.ndarray, " n_on"] | None = None,
+    ) -> sparse.csc_array:
+        """[n_rows, n_latents] with these for latent_values, and other rows where given."""
+        places = self.latent_rows if rows is None else rows
+        shape = self.manifest.n_rows, self.manifest.n_latents
+        return sparse.csc_array((entries, places, self.latent_starts), shape=shape)
+
+    def totals(self, entries: Shaped[np.ndarray, " n_on"]) -> Float[np.ndarray, " n_latents"]:
+        """The sum of these for latent_values, by latent."""
+        n_latents = self.manifest.n_latents
+        of = np.repeat(np.arange(n_latents), self.n_on)
+        # Of no entries at all NumPy makes whole numbers.
+        return np.bincount(of, entries, minlength=n_latents).astype(np.float64)
 
     def _span(self, latent: int) -> slice:
         return slice(int(self.latent_starts[latent]), int(self.latent_starts[latent + 1]))
@@ -120,6 +145,9 @@ def read_manifest(folder: pathlib.Path) -> Manifest | None:
         fields: dict[str, Any] = json.loads(path.read_text())
         if fields.get("format") != FORMAT:
             raise ValueError(f"has format {fields.get('format')}; expected {FORMAT}")
+        for name, kind in get_type_hints(Manifest).items():
+            if not isinstance(fields.get(name), kind):
+                raise ValueError(f"{name} is {fields.get(name)!r}")
         return Manifest(**fields)
     except (ValueError, TypeError, AttributeError) as error:
         raise ShardError(

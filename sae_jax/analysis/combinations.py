@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import sparse  # type: ignore[import-untyped]
 
 from sae_jax.analysis.concepts import Concepts
 from sae_jax.analysis.coverage import sizes_among
@@ -65,13 +64,9 @@ def _of_latents(
     latents: StoredLatents, *, concepts: Concepts, held_out: Bool[np.ndarray, " n_rows"]
 ) -> Iterator[Products]:
     stored, n_train = latents.stored, int((~held_out).sum())
-    n_latents = stored.manifest.n_latents
     train = np.asarray(stored.latent_values) * ~held_out[stored.latent_rows]
-    entries = train, stored.latent_rows, stored.latent_starts
-    values = sparse.csc_array(entries, shape=(stored.manifest.n_rows, n_latents))
-    of = np.repeat(np.arange(n_latents), stored.n_on)
-    totals = np.bincount(of, train, minlength=n_latents)
-    variances = np.bincount(of, train**2, minlength=n_latents) - totals**2 / n_train
+    values, totals = stored.matrix(train), stored.totals(train)
+    variances = stored.totals(train**2) - totals**2 / n_train
     sizes, by_row = sizes_among(concepts, ~held_out), values.tocsr()
     for start in range(0, len(sizes), CONCEPTS_AT_ONCE):
         own = sizes[start : start + CONCEPTS_AT_ONCE]

@@ -27,9 +27,7 @@ class Pairs(NamedTuple):
 
 def active(stored: StoredCodes) -> sparse.csc_array:
     """[n_rows, n_latents], 1 where the latent is on."""
-    ones = np.ones(stored.manifest.n_on, np.int32)
-    shape = stored.manifest.n_rows, stored.manifest.n_latents
-    return sparse.csc_array((ones, stored.latent_rows, stored.latent_starts), shape=shape)
+    return stored.matrix(np.ones(stored.manifest.n_on, np.int32))
 
 
 def significant_pairs(

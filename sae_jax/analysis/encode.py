@@ -1,12 +1,10 @@
 """Encodes a corpus into a folder of codes: in parts, on all devices, resumable."""
 
-import contextlib
-import fcntl
 import functools
 import io
 import pathlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -20,6 +18,7 @@ from numpy.lib.format import open_memmap
 from sae_jax.analysis import by_latent, codes
 from sae_jax.analysis.codes import N_NEAR, Manifest, StoredCodes
 from sae_jax.config import SaeConfig
+from sae_jax.data.claim import held
 from sae_jax.data.manifest import write_atomically
 from sae_jax.data.progress import Progress
 from sae_jax.data.shards import ShardReader
@@ -66,7 +65,7 @@ def encode_corpus(
     weights that lie in `out` are replaced.
     """
     weights = codes.fingerprint(sae)
-    with _held(out):
+    with held(out):  # one task at a time begins or finishes the folder
         manifest = _begin(sae, reader, out=out, weights=weights)
     if manifest is not None:
         return manifest
@@ -76,7 +75,7 @@ def encode_corpus(
     total = sum(len(_rows_of(part, reader)) for part in own)
     with Progress("encode", total=total, done=done) as progress:
         _encode_parts(sae, reader, parts=left, out=out, weights=weights, progress=progress)
-    with _held(out):
+    with held(out):
         manifest = codes.read_manifest(out)
         everything = [_part_path(out, part) for part in range(_n_parts(reader))]
         if manifest is None and all(path.exists() for path in everything):
@@ -107,15 +106,6 @@ def disk_bytes(sae: Sae, reader: ShardReader) -> int:
     """At most: of a folder in which every row has k latents on, before its parts are joined."""
     near = 8 * sae.n_latents * (N_NEAR + 1)
     return 16 * reader.n_rows * sae.k + near * (_n_parts(reader) + 1)
-
-
-@contextlib.contextmanager
-def _held(out: pathlib.Path) -> Iterator[None]:
-    """One process at a time begins or finishes a folder."""
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _begin(
@@ -189,7 +179,7 @@ def _encode_parts(
         reader.forget()
         text = io.BytesIO()
         np.savez(text, pre_acts=near.pre_acts, rows=near.rows)
-        with _held(out):
+        with held(out):
             if _begun_with(out) != weights:
                 raise ShardError(
                     f"{out}: another task has begun to encode with other weights, as the run "

@@ -39,7 +39,7 @@ def measure(
 ) -> FamilyMetrics:
     alive = np.flatnonzero(stored.n_on)
     members = {latent for one in families for latent in (one.parent, *one.children)}
-    likeness = overlaps(on), cosines(stored, on)
+    likeness = overlaps(on), cosines(stored)
     rng = np.random.default_rng(seed)
     values = _ratios(families, *likeness)
     nulls = []
@@ -89,12 +89,11 @@ def overlaps(on: sparse.csc_array) -> sparse.csr_array:
     return _off_diagonal(both, both.data / np.maximum(rarer, 1))
 
 
-def cosines(stored: StoredCodes, on: sparse.csc_array) -> sparse.csr_array:
+def cosines(stored: StoredCodes) -> sparse.csr_array:
     """Of the latents' activations over all rows; without the diagonal."""
     values = np.asarray(stored.latent_values, np.float64)
-    of = np.repeat(np.arange(on.shape[1]), stored.n_on)
-    norms = np.sqrt(np.bincount(of, values**2, minlength=on.shape[1]))
-    unit = sparse.csc_array((values / norms[of], on.indices, on.indptr), shape=on.shape)
+    norms = np.sqrt(stored.totals(values**2))
+    unit = stored.matrix(values / np.repeat(norms, stored.n_on))
     both = (unit.T @ unit).tocoo()
     return _off_diagonal(both, both.data)
 

@@ -1,7 +1,5 @@
 """All that is said of the families of a run: measures, agreement with the truth, examples."""
 
-import json
-import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,10 +7,11 @@ import numpy as np
 from scipy import sparse  # type: ignore[import-untyped]
 
 from sae_jax.analysis import agreement, family_metrics
+from sae_jax.analysis.agreement import Agreement
 from sae_jax.analysis.codes import StoredCodes
 from sae_jax.analysis.concepts import read_concepts
 from sae_jax.analysis.families import Families
-from sae_jax.analysis.family_metrics import Measured
+from sae_jax.analysis.family_metrics import FamilyMetrics
 from sae_jax.data.shards import ShardReader
 from sae_jax.errors import UsageError
 from sae_jax.notebook import Sae
@@ -25,17 +24,12 @@ LATENTS_PER_CLUSTER = 16  # or as many clusters as families, where these are mor
 def make(
     found: Families, *, sae: Sae, stored: StoredCodes, on: sparse.csc_array, reader: ShardReader
 ) -> dict[str, Any]:
-    metrics = family_metrics.measure(found.families, stored=stored, on=on)
     return {
         "format": FORMAT,
-        "run_fingerprint": stored.manifest.run_fingerprint,
-        "data_fingerprint": stored.manifest.data_fingerprint,
-        "metrics": {
-            name: value._asdict() if isinstance(value, Measured) else value
-            for name, value in metrics._asdict().items()
-        },
+        **stored.manifest.fingerprints,
+        "metrics": family_metrics.measure(found.families, stored=stored, on=on),
         "agreement": _agreement(found, sae=sae, stored=stored, reader=reader),
-        "families": [one._asdict() for one in found.families],
+        "families": found.families,
         "edges": found.edges.tolist(),
     }
 
@@ -63,56 +57,39 @@ def _agreement(
         "n_standing": int((standing.concept >= 0).sum()),
         "least_f1": agreement.LEAST_F1,
     } | {
-        name: agreement.agree(own, standing.concept, concepts=concepts)._asdict()
+        name: agreement.agree(own, standing.concept, concepts=concepts)
         for name, own in edges.items()
     }
 
 
-def read_labels(folder: pathlib.Path, *, run_fingerprint: str) -> dict[int, str]:
-    """The labels of latents that `sae-jax label` has made, of these weights.
-
-    Those of a language model are preferred to keywords. A line that does not say of which
-    weights it is counts as one of these, as in a report.
-    """
-    names = {}
-    for file in ("labels.jsonl", "llm-labels.jsonl"):
-        path = folder / file
-        for label in map(json.loads, path.read_text().splitlines() if path.exists() else ()):
-            current = label.get("run_fingerprint", run_fingerprint) == run_fingerprint
-            if current and label["state"] == "ok":
-                names[label["latent"]] = label["text"]
-    return names
-
-
 def describe(made: Mapping[str, Any], *, names: Mapping[int, str], most: int) -> str:
-    """The measures and the largest families, as a person reads them."""
-    metrics = made["metrics"]
+    """The measures and the largest families, as a person reads them; of what `make` made."""
+    metrics: FamilyMetrics = made["metrics"]
     lines = [
-        f"{metrics['n_families']} families of {metrics['mean_size']:.1f} children on average; "
-        f"{100 * metrics['membership']:.1f} % of latents are in one",
+        f"{metrics.n_families} families of {metrics.mean_size:.1f} children on average; "
+        f"{100 * metrics.membership:.1f} % of latents are in one",
     ]
-    for name, said in (
-        ("parent_ratio", "R, parent–child over child–child overlap"),
-        ("block_ratio", "overlap inside over between families"),
-        ("block_ratio_activations", "the same of activations' cosine"),
+    for measured, said in (
+        (metrics.parent_ratio, "R, parent–child over child–child overlap"),
+        (metrics.block_ratio, "overlap inside over between families"),
+        (metrics.block_ratio_activations, "the same of activations' cosine"),
     ):
-        one = metrics[name]
         lines.append(
-            f"  {said:<42} {one['value']:6.2f}   null {one['null']:.2f} "
-            f"(97.5 %: {one['null_high']:.2f})"
+            f"  {said:<42} {measured.value:6.2f}   null {measured.null:.2f} "
+            f"(97.5 %: {measured.null_high:.2f})"
         )
     for name, one in made["agreement"].items():
-        if isinstance(one, dict):
+        if isinstance(one, Agreement):
             lines.append(
-                f"  {name:<14} {one['n_edges']:>6,} edges between concepts, "
-                f"{100 * one['precision']:.1f} % right (null {100 * one['null']:.1f} %), "
-                f"recall {100 * one['recall']:.2f} %"
+                f"  {name:<14} {one.n_edges:>6,} edges between concepts, "
+                f"{100 * one.precision:.1f} % right (null {100 * one.null:.1f} %), "
+                f"recall {100 * one.recall:.2f} %"
             )
-    for one in made["families"][:most]:
-        children = [names.get(child, str(child)) for child in one["children"][:6]]
-        more = len(one["children"]) - len(children)
+    for family in made["families"][:most]:
+        children = [names.get(child, str(child)) for child in family.children[:6]]
+        more = len(family.children) - len(children)
         lines.append(
-            f"  {names.get(one['parent'], one['parent'])} > {'; '.join(children)}"
+            f"  {names.get(family.parent, family.parent)} > {'; '.join(children)}"
             + (f"; and {more} more" if more > 0 else "")
         )
     return "\n".join(lines)

@@ -3,7 +3,6 @@
 Made once from the codes, so that any page is a few slices of mapped files.
 """
 
-import dataclasses
 import json
 import pathlib
 from typing import Any, NamedTuple
@@ -61,9 +60,8 @@ def are_of(stored: StoredCodes, *, out: pathlib.Path) -> bool:
 
 
 def _manifest(stored: StoredCodes) -> dict[str, Any]:
-    manifest = dataclasses.asdict(stored.manifest)
-    names = ("run_fingerprint", "data_fingerprint", "n_latents")
-    return {"format": FORMAT} | {name: manifest[name] for name in names}
+    manifest = stored.manifest
+    return {"format": FORMAT, **manifest.fingerprints, "n_latents": manifest.n_latents}
 
 
 def open_tables(stored: StoredCodes, *, out: pathlib.Path) -> Tables:

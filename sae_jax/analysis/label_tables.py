@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sae_jax.analysis.intervals import Interval, mean_with_interval
+from sae_jax.analysis.intervals import mean_with_interval
 from sae_jax.analysis.tables import Table, number, with_interval
+from sae_jax.data.numbers import without_nan
 
 Record = Mapping[str, Any]  # a line of labels.jsonl or llm-labels.jsonl
 SHOWN = 10  # labels drawn at random
@@ -37,8 +38,8 @@ class Mean(NamedTuple):
 
     n: int  # latents that have it
     value: float
-    low: float | None  # None: of one latent
-    high: float | None
+    low: float  # NaN: of too few latents
+    high: float
 
 
 class Summary(NamedTuple):
@@ -69,21 +70,14 @@ def summarise(records: Sequence[Record]) -> Summary:
     for name in scores_of(records):
         known = [value for one in records if (value := score_of(one, name)) is not None]
         if known:
-            means[name] = _mean(np.array(known))
+            means[name] = Mean(len(known), *mean_with_interval(np.array(known), seed=SEED))
     return Summary(len(records), dict(states.most_common()), means)
-
-
-def _mean(values: np.ndarray) -> Mean:
-    if len(values) == 1:
-        return Mean(1, float(values[0]), None, None)
-    found: Interval = mean_with_interval(values, seed=SEED)
-    return Mean(len(values), *found)
 
 
 def scores(summary: Summary) -> Table:
     """The mean of each score over latents, with its interval."""
     rows = [
-        [name, with_interval(one._asdict()), f"{one.n:,}"]
+        [name, with_interval(without_nan(one)), f"{one.n:,}"]
         for name, one in summary.scores.items()
     ]
     return Table(["score", "mean over latents", "latents"], rows)

@@ -47,11 +47,7 @@ class Label(NamedTuple):
         return ", ".join(self.terms)
 
     def as_json(self) -> dict[str, Any]:
-        scores = {
-            name: score._asdict() if score else None
-            for name, score in (("easy", self.easy), ("hard", self.hard))
-        }
-        return self._asdict() | scores | {"text": self.text, "method": "keywords"}
+        return self._asdict() | {"text": self.text, "method": "keywords"}
 
 
 def label_all(stored: StoredCodes, terms: Terms, *, seed: int = 0) -> list[Label]:

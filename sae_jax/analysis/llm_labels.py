@@ -90,9 +90,7 @@ class LlmLabel(NamedTuple):
     judged: Judged | None = None
 
     def as_json(self) -> dict[str, Any]:
-        scores = self.scores.as_json() if self.scores else None
-        judged = self.judged._asdict() if self.judged else None
-        return self._asdict() | {"scores": scores, "judged": judged, "method": "llm"}
+        return self._asdict() | {"method": "llm"}
 
 
 def _shown(

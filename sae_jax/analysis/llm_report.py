@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sae_jax.analysis.answers import KeptChat
+from sae_jax.analysis.codes import FINGERPRINTS
 from sae_jax.analysis.intervals import mean_with_interval
 from sae_jax.analysis.llm_labels import LlmLabel
 from sae_jax.data.manifest import write_atomically
@@ -15,7 +16,6 @@ from sae_jax.data.numbers import to_json
 
 FILE = "llm-labels.jsonl"
 YES_TO_ALL = 2 / 3  # F1 of a judge who says yes to each text: half of them are on
-WHICH = ("run_fingerprint", "data_fingerprint")
 
 
 def write(folder: pathlib.Path, labels: Sequence[LlmLabel], *, of: dict[str, Any]) -> int:
@@ -27,7 +27,7 @@ def write(folder: pathlib.Path, labels: Sequence[LlmLabel], *, of: dict[str, Any
     """
     path = folder / FILE
     read = map(json.loads, path.read_text().splitlines() if path.exists() else ())
-    lines = [line for line in read if all(line[name] == of[name] for name in WHICH)]
+    lines = [line for line in read if all(line[name] == of[name] for name in FINGERPRINTS)]
     records = {
         line["latent"]: line for line in lines if all(line.get(name) == of[name] for name in of)
     }

@@ -1,6 +1,6 @@
 """How well confidences tell rows on which a latent is on from others, with intervals."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -16,12 +16,6 @@ class Scores(NamedTuple):
     f1: Interval  # of: the confidence is above YES_ABOVE
     pearson: Interval | None  # with 1 and 0; None where all confidences are the same
     auroc: Interval
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            name: value._asdict() if isinstance(value, Interval) else value
-            for name, value in self._asdict().items()
-        }
 
 
 def score(

@@ -143,17 +143,14 @@ class _Profiles(NamedTuple):
 def _profiles(run: Run, *, rows: Int[np.ndarray, " n_rows"] | None = None) -> _Profiles:
     """`rows` says where each row of the corpus goes, if not to its own place."""
     stored = run.stored
-    n_rows, n_latents = stored.manifest.n_rows, stored.manifest.n_latents
+    n_rows = stored.manifest.n_rows
     values = np.asarray(stored.latent_values, np.float64)
-    latents = np.repeat(np.arange(n_latents), stored.n_on)
-    totals = np.bincount(latents, values, minlength=n_latents)
-    squares = np.bincount(latents, values**2, minlength=n_latents)
+    totals, squares = stored.totals(values), stored.totals(values**2)
     spread = squares - totals**2 / n_rows
     varies = spread > 1e-9 * squares  # else it is on everywhere alike, and like nothing
     scale = np.where(varies, 1 / np.sqrt(np.where(varies, spread, 1)), 0)
-    places = stored.latent_rows if rows is None else rows[stored.latent_rows]
-    entries = values * scale[latents], places, stored.latent_starts
-    scaled = sparse.csc_array(entries, shape=(n_rows, n_latents))
+    places = None if rows is None else rows[stored.latent_rows]
+    scaled = stored.matrix(values * np.repeat(scale, stored.n_on), rows=places)
     return _Profiles(scaled[:, run.alive], (totals * scale / np.sqrt(n_rows))[run.alive])
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from sae_jax.analysis import matching, splitting
 from sae_jax.analysis.concepts import Concepts
-from sae_jax.analysis.family_report import read_labels
+from sae_jax.analysis.label_names import read_labels
 from sae_jax.analysis.matching import WAYS, Nearest, Pair
 from sae_jax.analysis.matching_runs import Run
 from sae_jax.analysis.splitting import Step, Tree
@@ -74,9 +74,10 @@ def file_name(runs: Sequence[Run]) -> str:
 
 
 def make(compared: Compared, *, concepts: Concepts | None, seed: int = 0) -> dict[str, Any]:
+    """As the file has it: with null in the place of what is not known."""
     first, *others = compared.runs
     steps = compared.steps
-    return {
+    made = {
         "format": FORMAT,
         "data_fingerprint": first.stored.manifest.data_fingerprint,
         "seed": seed,
@@ -86,17 +87,10 @@ def make(compared: Compared, *, concepts: Concepts | None, seed: int = 0) -> dic
             for run, pair in zip(others, compared.pairs, strict=True)
         ],
         "universality": {"least": matching.SAME}
-        | {
-            way: {
-                name: one._asdict()
-                for name, one in matching.universality(
-                    compared.pairs, way=way, seed=seed
-                ).items()
-            }
-            for way in WAYS
-        },
+        | {way: matching.universality(compared.pairs, way=way, seed=seed) for way in WAYS},
         "splitting": _splitting(compared, concepts=concepts, seed=seed) if steps else None,
     }
+    return dict(without_nan(made))
 
 
 def _who(run: Run) -> dict[str, Any]:
@@ -113,9 +107,9 @@ def _who(run: Run) -> dict[str, Any]:
 def _matched(pair: Pair, *, way: str, seed: int) -> dict[str, Any]:
     real, null = pair.real[way], pair.null[way]
     return {"measure": MEASURES[way]} | {
-        direction: without_nan(
-            matching.summarise(getattr(real, direction), getattr(null, direction), seed=seed)
-        )
+        direction: matching.summarise(
+            getattr(real, direction), getattr(null, direction), seed=seed
+        )._asdict()
         | {"histogram": _histogram(getattr(real, direction), getattr(null, direction))}
         for direction in ("forward", "backward")
     }
@@ -144,16 +138,14 @@ def _splitting(compared: Compared, *, concepts: Concepts | None, seed: int) -> d
             {
                 "smaller": step.smaller.name,
                 "larger": step.larger.name,
-                **without_nan(splitting.measure(step, seed=seed)),
-                "truth": without_nan(splitting.follow_truth(step, concepts, seed=seed))
+                **splitting.measure(step, seed=seed)._asdict(),
+                "truth": splitting.follow_truth(step, concepts, seed=seed)
                 if concepts
                 else None,
             }
             for step in steps
         ],
-        "consistency": without_nan(splitting.consistency(steps, direct, seed=seed))
-        if direct
-        else None,
+        "consistency": splitting.consistency(steps, direct, seed=seed) if direct else None,
         # Drawn at random from the latents of the smallest run that have split.
         "trees": [
             _tree(splitting.grow(root, steps), runs=runs, labels=labels) for root in drawn

@@ -32,10 +32,8 @@ def _pair(made: Mapping[str, Any], pair: Mapping[str, Any]) -> Iterator[str]:
         for way in WAYS:
             own = pair[way][direction]
             median = own["median"]
-            shown = (
-                f"{median['value']:.3f}, {median['low']:.3f} to {median['high']:.3f} "
-                f"({median['null']:.3f})"
-            )
+            ends = _ends(median, form=".3f")
+            shown = f"{median['value']:.3f}{ends} ({median['null']:.3f})"
             shares = (
                 f"{_percent(share)} ({100 * share['null']:.1f} %)"
                 for share in own["mutual"].values()
@@ -71,9 +69,10 @@ def _splitting(splitting: Mapping[str, Any]) -> Iterator[str]:
         yield "  Both are of one size: this is what training anew does without growing"
     for step in splitting["steps"]:
         yield from _step(step)
-    if splitting["consistency"]:
+    consistency = splitting["consistency"]
+    if consistency and consistency["value"] is not None:  # some have an ancestor both ways
         yield (
-            f"  {_with_null(splitting['consistency'])} of the largest's latents have the same "
+            f"  {_with_null(consistency)} of the largest's latents have the same "
             "ancestor by steps and directly"
         )
     yield "  Some that split, drawn at random:"
@@ -125,7 +124,12 @@ def _percent(share: Mapping[str, float]) -> str:
 
 
 def _with_null(share: Mapping[str, float]) -> str:
-    return (
-        f"{_percent(share)}, {100 * share['low']:.1f} to {100 * share['high']:.1f} "
-        f"({100 * share['null']:.1f} %)"
-    )
+    ends = _ends(share, form=".1f", times=100)
+    return f"{_percent(share)}{ends} ({100 * share['null']:.1f} %)"
+
+
+def _ends(one: Mapping[str, float | None], *, form: str, times: int = 1) -> str:
+    """Of its interval; of too few latents there are none."""
+    if one["low"] is None or one["high"] is None:
+        return ""
+    return f", {times * one['low']:{form}} to {times * one['high']:{form}}"

@@ -77,8 +77,7 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
         )
         found = {
             "format": 2,
-            "run_fingerprint": stored.manifest.run_fingerprint,
-            "data_fingerprint": stored.manifest.data_fingerprint,
+            **stored.manifest.fingerprints,
             "seed": values.seed,
         } | quality.measure(subject, say=say)
     made = without_nan(found)

@@ -145,7 +145,7 @@ def _judge_by_model(
                 flag="--judge_base_url",
             )  # fmt: skip
             closing.callback(client.close)
-            closing.enter_context(answers.held(out.parent))
+            closing.enter_context(answers.claim(out.parent))
             kept = answers.Answers(path)
         closing.callback(kept.close)
         steered = evaluation.steer(asked, say=say)

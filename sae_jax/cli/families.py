@@ -24,6 +24,7 @@ def define_flags(values: flags.FlagValues) -> None:
 def run(values: flags.FlagValues, arguments: list[str]) -> None:
     # Imported here: JAX takes a second, which `--help` need not wait for.
     from sae_jax.analysis import cooccurrence, families, family_report, paper_families
+    from sae_jax.analysis.label_names import read_labels
     from sae_jax.data.manifest import write_atomically
     from sae_jax.data.numbers import to_json
 
@@ -39,7 +40,7 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     text = to_json({"method": values.method} | made, indent=1)
     write_atomically(out, text.encode())
-    names = family_report.read_labels(
+    names = read_labels(
         folder / "features" / stored.folder.name,
         run_fingerprint=stored.manifest.run_fingerprint,
     )

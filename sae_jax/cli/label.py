@@ -76,10 +76,7 @@ def _by_keywords(values: flags.FlagValues, opened: Opened) -> None:
     found = labels.label_all(stored, counted, seed=values.seed)
     out = folder / "features" / stored.folder.name / "labels.jsonl"
     out.parent.mkdir(parents=True, exist_ok=True)
-    of = {
-        "run_fingerprint": stored.manifest.run_fingerprint,
-        "data_fingerprint": stored.manifest.data_fingerprint,
-    }
+    of = stored.manifest.fingerprints
     write_atomically(out, "".join(to_json(one.as_json() | of) for one in found).encode())
     print(labels.describe(found, most=SHOWN, seed=values.seed))
     print(f"Labels: {out}")
@@ -113,7 +110,7 @@ def _by_model(values: flags.FlagValues, opened: Opened) -> None:
     made = [llm_labels.LlmLabel(i, "skipped", reason=skipped[i]) for i in latents if skipped[i]]
     with (
         contextlib.closing(client),
-        answers.held(folder),
+        answers.claim(folder),
         contextlib.closing(answers.Answers(path)) as kept,
     ):
         say_plan(kept)
@@ -138,8 +135,7 @@ def _origin(stored: "StoredCodes", asked: "Asked") -> dict[str, Any]:
     from sae_jax.analysis import prompts
 
     return {
-        "run_fingerprint": stored.manifest.run_fingerprint,
-        "data_fingerprint": stored.manifest.data_fingerprint,
+        **stored.manifest.fingerprints,
         "prompt_version": prompts.VERSION,
         **asked._asdict(),
     }

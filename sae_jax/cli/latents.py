@@ -43,8 +43,8 @@ def define_flags(values: flags.FlagValues) -> None:
 def run(values: flags.FlagValues, arguments: list[str]) -> None:
     # Imported here: JAX takes a second, which `--help` need not wait for.
     from sae_jax.analysis import feature_tables
-    from sae_jax.analysis.family_report import read_labels
     from sae_jax.analysis.features import FeaturePages
+    from sae_jax.analysis.label_names import read_labels
 
     opened = open_run(arguments, values)
     chosen = named_latents(values.latent, n_latents=opened.sae.n_latents)

@@ -218,19 +218,13 @@ def _moved(hit: "Hit", *, place: int, k: int) -> str:
 
 
 def _as_json(search: "Search", steered: "Steered", *, hits: Sequence["Hit"]) -> dict[str, Any]:
-    manifest = search.dictionary.stored.manifest
     return {
-        "run_fingerprint": manifest.run_fingerprint,
-        "data_fingerprint": manifest.data_fingerprint,
+        **search.dictionary.stored.manifest.fingerprints,
         "query": steered.query.origin,
-        "features": [one._asdict() for one in search.strengths(steered.query)],
+        "features": search.strengths(steered.query),
         "mode": str(steered.mode),
         "deltas": steered.deltas,
         "fidelity": steered.fidelity,
         "errors": steered.errors,
-        "hits": [
-            hit._asdict()
-            | {"explanation": hit.explanation._asdict()}
-            for hit in hits
-        ],
-    }  # fmt: skip
+        "hits": hits,
+    }

@@ -187,11 +187,7 @@ class OpenAIEncoder:
         remedy = {
             400: f"The longest of these {len(texts)} texts has {max(map(len, texts)):,} "
             "characters; if that is too much for the model, cut with --max_characters.",
-            401: f"Set the environment variable {KEY_VARIABLE} to a valid key."
-            if self._key
-            else f"Set the environment variable {KEY_VARIABLE}; it is empty.",
-            403: f"The key in {KEY_VARIABLE} may not use this model.",
-            404: f"Check --base_url and --model={self.model}.",
+            **remedies(self.model, key=self._key),
         }.get(status, "Check --base_url and --model.")
         said = " ".join(self._without_key(response.text).split())[:300]
         return EncoderError(
@@ -268,6 +264,19 @@ def address_problem(base_url: str, *, key: str, flag: str = "--base_url") -> str
             f"name another endpoint with {flag}."
         )
     return ""
+
+
+def remedies(model: str, *, key: str, flag: str = "--base_url") -> dict[int, str]:
+    """What to do where an endpoint refuses, by the status of its answer.
+
+    `flag` is the one that names its address.
+    """
+    return {
+        401: f"Set the environment variable {KEY_VARIABLE}"
+        + (" to a valid key." if key else "; it is empty."),
+        403: f"The key in {KEY_VARIABLE} may not use {model}.",
+        404: f"Check {flag} and that the endpoint has the model {model}.",
+    }
 
 
 def _decode(embedding: Any) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from sae_jax.analysis import encode, feature_tables
-from sae_jax.analysis.family_report import read_labels
+from sae_jax.analysis.label_names import read_labels
 from sae_jax.data.shards import ShardReader
 from sae_jax.embed.encoder import Encoder
 from sae_jax.errors import UsageError

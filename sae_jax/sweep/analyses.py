@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sae_jax.analysis import codes, family_report, matching_report
-from sae_jax.analysis.codes import StoredCodes
+from sae_jax.analysis.codes import FINGERPRINTS, StoredCodes
+from sae_jax.analysis.label_names import names_of
 from sae_jax.errors import ShardError
 from sae_jax.train import run_folder
 
 Json = Mapping[str, Any]
-FINGERPRINTS = ("run_fingerprint", "data_fingerprint")
 METHODS = ("ours", "paper")  # of families
 SECTIONS = ("Quality", "Density", "Labels", "Families", "Matching")
 ALL = "All"  # what is noted of every section
@@ -81,8 +81,7 @@ class Analysis:
     @property
     def names(self) -> dict[int, str]:
         """The label of each latent that has one; a language model's, where it gave one."""
-        lines = [*self.labels, *self.llm_labels]
-        return {one["latent"]: one["text"] for one in lines if one["state"] == "ok"}
+        return names_of([*self.labels, *self.llm_labels])
 
     def note(self, section: str, text: str) -> None:
         self.notes.setdefault(section, []).append(text)
@@ -121,9 +120,7 @@ def _read(run: pathlib.Path, corpus: str, *, show: Callable[[Analysis], object])
         if (records := _records(kind, path, found)) is not None
     ]
     wanted = (
-        {name: getattr(manifest, name) for name in FINGERPRINTS}
-        if manifest
-        else _most_have([records for _, _, records in read])
+        manifest.fingerprints if manifest else _most_have([records for _, _, records in read])
     )
     for kind, path, records in read:
         if any(_stale(one, wanted) for one in records):
@@ -162,22 +159,25 @@ def _shards(run: pathlib.Path, corpus: str, manifest: codes.Manifest | None) -> 
 
 def _compare_steps(found: Analysis, manifest: codes.Manifest | None) -> None:
     """Said where the run has been trained on since: what is here is not of its weights now."""
-    step = run_folder.last_step(found.run)
-    if manifest and step is not None and manifest.step != step:
+    steps = run_folder.steps(found.run)
+    if manifest and steps and manifest.step != steps[-1]:
         encode = found.command("encode {run}{shards}")
         found.note(
             ALL,
             f"The codes are of step {manifest.step}, and so is what was made of them; the run "
-            f"is at step {step}. {encode} makes them anew.",
+            f"is at step {steps[-1]}. {encode} makes them anew.",
         )
 
 
 def _open_codes(found: Analysis) -> None:
+    folder = found.run / "codes" / found.corpus
     try:
-        found.stored = codes.open_codes(found.run / "codes" / found.corpus)
-    except ShardError:
+        found.stored = codes.open_codes(folder)
+    except ShardError as error:
         encode = found.command("encode {run}{shards}")
-        found.note("Density", f"No codes, or not all of them: {encode} makes them.")
+        why = f"No codes, or not all of them: {encode} makes them."
+        damaged = (folder / codes.MANIFEST).exists()
+        found.note("Density", f"{error} That is: {encode}." if damaged else why)
 
 
 def _paths(found: Analysis) -> Iterable[tuple[str, pathlib.Path]]:

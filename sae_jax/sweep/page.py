@@ -112,9 +112,9 @@ def _unfinished(results: Sequence[Result]) -> str:
         f'<p class="{"failed" if result.error else "note"}"><b>{html.escape(result.name)}</b>: '
         f"{html.escape(result.state)}. {html.escape(result.error)}</p>"
         for result in results
-        if result.state != "finished"
+        if result.state != "finished" or result.error
     ]
-    return "\n".join(["<h2>Without a result</h2>", *lines]) if lines else ""
+    return "\n".join(["<h2>Without a result, or damaged</h2>", *lines]) if lines else ""
 
 
 def _members(members: Sequence[Finished]) -> str:

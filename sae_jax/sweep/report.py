@@ -196,7 +196,7 @@ def describe(report: Report) -> str:
     lines += [
         f"  {result.name:<40} {result.state.upper()} {result.error}".rstrip()
         for result in report.results
-        if result.state != "finished"
+        if result.state != "finished" or result.error
     ]
     for corpus in report.corpora:
         lines.append(f"{corpus.name}: {len(corpus.members)} runs")

@@ -17,8 +17,8 @@ from sae_jax.train.metrics import JSON_LINES
 
 # Settings that a table has columns for; members that differ in others are of other variants.
 OF_A_LAW = ("n_latents", "k", "seed")
-
-
+# What comes of a file that is JSON, but not what training writes.
+DAMAGED = (AttributeError, LookupError, TypeError, ValueError)
 DENSE = 0.1  # density of a latent that is no longer sparse
 
 
@@ -37,7 +37,7 @@ class Result(NamedTuple):
     variant: str  # its overrides other than n_latents, k and seed
     config: Config | None  # None where it was never begun
     summary: Mapping[str, Any] | None  # None where it is not finished
-    error: str  # why it failed; empty where it did not
+    error: str  # why it failed, or which file of it is damaged; else empty
     curves: dict[str, list[Point]]  # of the splits held_out and train
 
     @property
@@ -90,27 +90,29 @@ def read_results(folder: pathlib.Path) -> list[Result]:
 
 
 def _read(folder: pathlib.Path, *, overrides: Mapping[str, Any], name: str) -> Result:
-    begun = (folder / "config.json").exists()
-    failure = run_folder.read_failure(folder)
     others = {key.rsplit(".", 1)[-1]: value for key, value in overrides.items()}
+    curves, damage = _read_curves(folder / JSON_LINES)
+    failure = run_folder.read_failure(folder)
     found = Result(
         folder=folder,
         name=name,
         variant=",".join(f"{k}={v}" for k, v in others.items() if k not in OF_A_LAW),
-        config=run_folder.read_config(folder) if begun else None,
+        config=None,
         summary=None,
-        error=failure.error if failure else "",
-        curves=_read_curves(folder / JSON_LINES),
+        error=failure.error if failure else damage,
+        curves=curves,
     )
-    # The other members are reported, whatever has become of this one's summary.
+    # The other members are reported, whatever has become of this one's files.
     try:
+        if (folder / "config.json").exists():
+            found = found._replace(config=run_folder.read_config(folder))
         summary = run_folder.read_summary(folder)
         if summary and found.config:
             _numbers(found, config=found.config, summary=summary)
-        return found._replace(summary=summary)
+        return found._replace(summary=summary, error=damage if summary else found.error)
     except CheckpointError as error:
         return found._replace(error=str(error))
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+    except DAMAGED as error:
         why = (
             f"{folder / 'summary.json'}: has not the numbers that training writes "
             f"({type(error).__name__}: {error}). Remove it and run the same command again."
@@ -118,18 +120,24 @@ def _read(folder: pathlib.Path, *, overrides: Mapping[str, Any], name: str) -> R
         return found._replace(error=why)
 
 
-def _read_curves(path: pathlib.Path) -> dict[str, list[Point]]:
+def _read_curves(path: pathlib.Path) -> tuple[dict[str, list[Point]], str]:
+    """As far as they can be read, and why no further where a line is damaged."""
     curves: dict[str, list[Point]] = {}
-    if not path.exists():
-        return curves
-    for text in path.read_text().splitlines():
+    texts = path.read_bytes().splitlines() if path.exists() else []
+    for number, text in enumerate(texts, start=1):
         try:
             line = json.loads(text)
-        except ValueError:  # the last line of a run that is being written, or was killed
-            break
-        if line["split"] in ("held_out", "train") and line["fvu"] is not None:
-            curves.setdefault(line["split"], []).append(Point(line["step"], line["fvu"]))
-    return curves
+            if line["split"] in ("held_out", "train") and line["fvu"] is not None:
+                point = Point(int(line["step"]), float(line["fvu"]))
+                curves.setdefault(line["split"], []).append(point)
+        except DAMAGED as error:
+            if number == len(texts) and isinstance(error, json.JSONDecodeError):
+                break  # of a run that is being written, or was killed
+            return curves, (
+                f"{path}: line {number} is damaged ({type(error).__name__}: {error}), so that "
+                "the curves end before it. Remove that line."
+            )
+    return curves, ""
 
 
 def finished(results: Sequence[Result]) -> list[Finished]:

@@ -106,7 +106,7 @@ def _forget_after(path: pathlib.Path, step: int) -> None:
         try:
             if json.loads(text)["step"] <= step:
                 kept.append(text + "\n")
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             break
     new = path.with_suffix(".new")
     new.write_text("".join(kept))

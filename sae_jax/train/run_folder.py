@@ -2,13 +2,12 @@
 
 import contextlib
 import dataclasses
-import fcntl
 import json
 import pathlib
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sae_jax.config import Config
+from sae_jax.data.claim import held
 from sae_jax.data.manifest import write_atomically
 from sae_jax.errors import CheckpointError, UsageError
 
@@ -17,19 +16,15 @@ FAILURE = "failed.json"
 FREE_SETTINGS = ("shards", "log_every_steps", "eval_rows")
 
 
-@contextlib.contextmanager
-def claim(workdir: pathlib.Path) -> Iterator[None]:
+def claim(workdir: pathlib.Path) -> contextlib.AbstractContextManager[None]:
     """Makes the folder, and holds it against a second process on this machine."""
-    workdir.mkdir(parents=True, exist_ok=True)
-    with (workdir / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(
-                f"{workdir}: another process is training here; expected a folder of one's "
-                "own. Wait for it, or choose another --workdir."
-            ) from error
-        yield
+    return held(
+        workdir,
+        otherwise=UsageError(
+            f"{workdir}: another process is training here; expected a folder of one's own. "
+            "Wait for it, or choose another --workdir."
+        ),
+    )
 
 
 def settle_config(config: Config, *, workdir: pathlib.Path) -> None:
@@ -128,10 +123,10 @@ def read_summary(workdir: pathlib.Path) -> dict[str, Any] | None:
         ) from error
 
 
-def last_step(workdir: pathlib.Path) -> int | None:
-    """Of the newest checkpoint; None before the first."""
+def steps(workdir: pathlib.Path) -> list[int]:
+    """Of its whole checkpoints, the newest last."""
     folders = (workdir / "checkpoints").glob("*")
-    return max((int(path.name) for path in folders if path.name.isdigit()), default=None)
+    return sorted(int(path.name) for path in folders if path.name.isdigit())
 
 
 class Failure(NamedTuple):
@@ -142,8 +137,20 @@ class Failure(NamedTuple):
 
 
 def read_failure(workdir: pathlib.Path) -> Failure | None:
+    """Of a member that has failed; where the file is damaged, that is why."""
     path = workdir / FAILURE
-    return Failure(**json.loads(path.read_text())) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        failure = Failure(**json.loads(path.read_text()))
+        if not isinstance(failure.error, str):
+            raise TypeError(f"error is {failure.error!r}")
+        return failure
+    except (ValueError, TypeError) as error:
+        return Failure(
+            f"{path}: cannot be read ({error}), so why this run failed is not known. "
+            "`sae-jax sweep` with --retry_failed tries it again."
+        )
 
 
 def write_failure(workdir: pathlib.Path, failure: Failure) -> None:

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from sae_jax.analysis.answers import Answers, KeptChat, held
+from sae_jax.analysis.answers import Answers, KeptChat, claim
 from sae_jax.analysis.chat import Answer, CallFailed, Request
 from sae_jax.errors import SaeJaxError, UsageError
 
@@ -135,12 +135,23 @@ class Slow(Counting):
         return super().complete(request)
 
 
-def test_what_is_under_way_when_all_is_stopped_is_kept_and_nothing_more_is_asked(answers):
+@pytest.fixture
+def under_way(answers):
+    """A slow model that is being asked, what keeps its answers, and the thread that waits."""
     chat = Slow()
     kept = KeptChat(chat, answers)
     thread = threading.Thread(target=kept.complete, args=(request_of("a"),))
     thread.start()
     assert chat.begun.wait(10)
+    yield chat, kept, thread
+    chat.release.set()
+    thread.join()
+
+
+def test_what_is_under_way_when_all_is_stopped_is_kept_and_nothing_more_is_asked(
+    answers, under_way
+):
+    chat, kept, thread = under_way
     kept.stop()
     with pytest.raises(CallFailed, match="nothing more is asked"):
         kept.complete(request_of("b"))
@@ -153,26 +164,17 @@ def test_what_is_under_way_when_all_is_stopped_is_kept_and_nothing_more_is_asked
     assert (kept.n_under_way, len(chat.asked)) == (0, 1)
 
 
-def test_an_answer_that_does_not_come_is_not_waited_for_without_end(answers):
-    chat = Slow()
-    kept = KeptChat(chat, answers)
-    thread = threading.Thread(target=kept.complete, args=(request_of("a"),))
-    thread.start()
-    assert chat.begun.wait(10)
+def test_an_answer_that_does_not_come_is_not_waited_for_without_end(under_way):
+    _, kept, _ = under_way
     began = time.monotonic()
     kept.wait(seconds=0.1)
     assert 0.1 <= time.monotonic() - began < 5
-    chat.release.set()
-    thread.join()
 
 
 def test_a_second_process_is_told_to_wait(tmp_path):
-    # A lock belongs to an open file: a second opening is as good as another process.
     with (
-        held(tmp_path / "new"),
-        pytest.raises(UsageError, match="another process"),
-        held(tmp_path / "new"),
+        claim(tmp_path),
+        pytest.raises(UsageError, match="another process asks a language model"),
+        claim(tmp_path),
     ):
-        pass
-    with held(tmp_path / "new"):
         pass

@@ -1,5 +1,6 @@
 """Codes on disk equal those of a brute-force loop, whatever is killed, moved or shared."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,13 +9,12 @@ import time
 
 import numpy as np
 import pytest
-from tiny import command, config, planted_rows, run_command
+from tiny import command, planted_rows, run_command, train
 
 import sae_jax
 from sae_jax.analysis import by_latent, codes, encode
 from sae_jax.data.shards import open_shards
 from sae_jax.errors import ShardError
-from sae_jax.train import loop
 
 N_ROWS = 2_500  # not a multiple of what one call takes
 
@@ -25,8 +25,7 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("encode")
     (folder / "rows").mkdir()
     np.save(folder / "rows" / "a.npy", planted_rows(N_ROWS))
-    settings = config(folder / "rows", n_steps=8, products="dense", auxk_coefficient=0.0)
-    loop.train(settings, reader=open_shards(folder / "rows"), workdir=folder / "run")
+    train(folder / "rows", folder / "run", n_steps=8)
     return folder
 
 
@@ -109,9 +108,7 @@ def assert_same_codes(found, expected):
 def test_other_weights_replace_the_codes(place, stored, tmp_path):
     sae, reader = sae_jax.load(place / "run"), open_shards(place / "rows")
     encode.encode_corpus(sae, reader, out=tmp_path)
-    settings = config(place / "rows", n_steps=4, seed=1, products="dense", auxk_coefficient=0.0)
-    loop.train(settings, reader=reader, workdir=tmp_path / "run")
-    other = sae_jax.load(tmp_path / "run")
+    other = sae_jax.load(train(place / "rows", tmp_path / "run", n_steps=4, seed=1))
     manifest = encode.encode_corpus(other, reader, out=tmp_path)
     assert manifest.run_fingerprint == codes.fingerprint(other) != codes.fingerprint(sae)
     np.testing.assert_array_equal(
@@ -192,6 +189,10 @@ def test_damage_is_said(stored, tmp_path):
         codes.open_codes(tmp_path)
     (tmp_path / "manifest.json").write_text("[]")
     with pytest.raises(ShardError, match="cannot be read"):
+        codes.open_codes(tmp_path)
+    fields = json.loads(stored.manifest.to_json()) | {"shards": None}
+    (tmp_path / "manifest.json").write_text(json.dumps(fields))
+    with pytest.raises(ShardError, match=r"\(shards is None\)"):
         codes.open_codes(tmp_path)
 
 

@@ -5,12 +5,10 @@ import time
 import numpy as np
 import pytest
 from planted_codes import stored_of
-from tiny import config, planted_rows, run_command
+from tiny import planted_rows, run_command, train
 
 from sae_jax.analysis import feature_tables, features
-from sae_jax.data.shards import open_shards
 from sae_jax.errors import ShardError
-from sae_jax.train import loop
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +104,7 @@ def test_a_page_takes_less_than_a_millisecond(case):
 def test_a_run_is_opened_after_encode_and_not_before(tmp_path):
     (tmp_path / "rows").mkdir()
     np.save(tmp_path / "rows" / "a.npy", planted_rows(500))
-    settings = config(tmp_path / "rows", n_steps=4, products="dense", auxk_coefficient=0.0)
-    loop.train(settings, reader=open_shards(tmp_path / "rows"), workdir=tmp_path / "run")
+    train(tmp_path / "rows", tmp_path / "run", n_steps=4)
     with pytest.raises(ShardError, match="has no codes"):
         features.open_pages(tmp_path / "run")
     assert run_command("encode", str(tmp_path / "run")).returncode == 0

@@ -42,9 +42,12 @@ def test_means_are_over_the_latents_that_have_a_score():
     assert label_tables.scores(found).rows[0][0] == "F1, easy"
 
 
-def test_a_score_of_one_latent_has_no_interval_and_none_is_not_there():
-    found = label_tables.summarise(KEYWORDS[39:])
-    assert found.scores["F1, hard"] == (1, F1[39, 2], None, None)
+@pytest.mark.parametrize("n", [1, 9])
+def test_a_score_of_few_latents_has_no_interval_and_none_is_not_there(n):
+    found = label_tables.summarise(KEYWORDS[40 - n :])
+    mean = F1[40 - n :, 2].mean()
+    assert found.scores["F1, hard"][:2] == (n, pytest.approx(mean))
+    assert ["F1, hard", f"{mean:.3f}", str(n)] in label_tables.scores(found).rows
     assert label_tables.summarise(KEYWORDS[40:]).scores == {}
 
 

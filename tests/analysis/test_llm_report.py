@@ -6,9 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from sae_jax.analysis import family_report, llm_report
+from sae_jax.analysis import llm_report
 from sae_jax.analysis.answers import Answers, KeptChat
 from sae_jax.analysis.chat import OpenAIChat
+from sae_jax.analysis.codes import FINGERPRINTS
 from sae_jax.analysis.llm_labels import LlmLabel
 from sae_jax.analysis.llm_scores import score
 
@@ -65,7 +66,7 @@ def test_labels_of_other_weights_or_rows_go(tmp_path, changed):
     assert list(read(tmp_path)) == [2]
 
 
-@pytest.mark.parametrize("changed", sorted(set(OF) - set(llm_report.WHICH)))
+@pytest.mark.parametrize("changed", sorted(set(OF) - set(FINGERPRINTS)))
 def test_one_file_is_of_one_asking_and_what_went_is_counted(tmp_path, changed):
     assert llm_report.write(tmp_path, [ok(1), ok(3)], of=OF) == 0
     other = OF | {changed: 7 if changed == "seed" else "other"}
@@ -104,24 +105,3 @@ def test_a_summary_without_any_label_has_no_means(chat):
     one = llm_report.describe([ok(1)], chat, most=9, seed=0)
     assert "AUROC 1.000, mean of 1" in one
     assert "refused, such as latent 4: no." in said
-
-
-def test_families_prefer_the_labels_of_a_model_where_there_are_some_of_these_weights(tmp_path):
-    words = [
-        {"latent": i, "state": "ok" if i else "never on", "text": f"w{i}" if i else ""}
-        for i in range(4)
-    ]
-    (tmp_path / "labels.jsonl").write_text(
-        "".join(json.dumps(one | {"run_fingerprint": "w"}) + "\n" for one in words)
-    )
-    llm_report.write(tmp_path, [ok(1), LlmLabel(2, "unparsable", text="half")], of=OF)
-    read_labels = family_report.read_labels
-    assert read_labels(tmp_path, run_fingerprint="w") == {1: "a b", 2: "w2", 3: "w3"}
-    assert read_labels(tmp_path, run_fingerprint="other") == {}
-    assert read_labels(tmp_path / "none", run_fingerprint="w") == {}
-
-
-def test_labels_that_do_not_say_of_which_weights_they_are_are_read(tmp_path):
-    line = {"latent": 1, "state": "ok", "text": "a b"}
-    (tmp_path / "labels.jsonl").write_text(json.dumps(line) + "\n")
-    assert family_report.read_labels(tmp_path, run_fingerprint="w") == {1: "a b"}

@@ -5,12 +5,11 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import config, planted_rows
+from tiny import planted_rows, train
 
 from sae_jax.analysis import reconstruction, untrained
 from sae_jax.data.shards import open_shards
 from sae_jax.notebook import load
-from sae_jax.train import loop
 
 
 @pytest.fixture(scope="module")
@@ -18,9 +17,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reconstruction")
     np.save(folder / "a.npy", planted_rows(2_000))
     reader = open_shards(folder)
-    settings = config(folder, n_steps=200, products="dense", auxk_coefficient=0.0)
-    loop.train(settings, reader=reader, workdir=folder / "run")
-    return load(folder / "run"), reader
+    return load(train(folder, folder / "run", n_steps=200)), reader
 
 
 def test_fvu_and_cosine_are_those_of_the_rows(trained, monkeypatch):

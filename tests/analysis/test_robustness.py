@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-from tiny import config, planted_rows
+from tiny import planted_rows, train
 
 from sae_jax.analysis import classes, concepts, coverage, probes, retrieval, robustness, scorers
 from sae_jax.analysis.robustness import CORRUPTIONS, Corruption, Single
 from sae_jax.analysis.scorers import Weighted
 from sae_jax.data.shards import open_shards
 from sae_jax.notebook import load
-from sae_jax.train import loop
 
 
 @pytest.fixture(scope="module")
@@ -17,10 +16,10 @@ def curves(tmp_path_factory):
     folder = tmp_path_factory.mktemp("robustness")
     np.save(folder / "a.npy", planted_rows(2_000))
     reader = open_shards(folder)
-    settings = config(folder, n_steps=200, products="dense", auxk_coefficient=0.0)
-    loop.train(settings, reader=reader, workdir=folder / "run")
     mean = reader.read(np.arange(2_000)).mean(axis=0)
-    return robustness.Curves(load(folder / "run"), reader, mean=mean, seed=0)
+    return robustness.Curves(
+        load(train(folder, folder / "run", n_steps=200)), reader, mean=mean, seed=0
+    )
 
 
 def test_noise_has_the_length_that_it_says_and_dropped_coordinates_are_the_mean():

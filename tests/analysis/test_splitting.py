@@ -200,3 +200,19 @@ def test_of_three_runs_two_of_one_size_are_not_a_step_but_two_alone_are_a_contro
     (step,) = made["splitting"]["steps"]
     assert (step["split"]["value"], step["one"]["value"], step["novel"]["value"]) == (0, 1, 0)
     assert "Both are of one size" in matching_words.describe(made)
+
+
+def test_of_fewer_than_ten_latents_a_number_is_said_without_an_interval():
+    first = planted(6)
+    second, third = divided(first, latent=0, into=2), np.roll(first, 7, axis=0)[:, :5]
+    runs = [run_of(values, name=f"n{values.shape[1]}") for values in (first, second, third)]
+    two = matching_report.compare(runs[:2], say=str)
+    said = matching_words.describe(matching_report.make(two, concepts=None))
+    assert "16.7 % (0.0 %) split into two or more" in said
+    assert "a child's parent is on for 100.0 % (" in said
+    assert "None" not in said
+    # n5 is like nothing: no latent has an ancestor in it.
+    three = matching_report.compare(runs, say=str)
+    made = matching_report.make(three, concepts=None)
+    assert made["splitting"]["consistency"]["value"] is None
+    assert "the same ancestor" not in matching_words.describe(made)

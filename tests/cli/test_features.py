@@ -5,10 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from tiny import config, planted_rows, run_here
-
-from sae_jax.data.shards import open_shards
-from sae_jax.train import loop
+from tiny import planted_rows, run_here, train
 
 WORDS = ["horse", "saddle", "debt", "loan", "river", "bridge", "stone", "cloud"]
 
@@ -31,8 +28,7 @@ def folder(tmp_path_factory):
             )
         )
     (folder / "rows" / "texts.jsonl").write_text("\n".join(lines) + "\n")
-    settings = config(folder / "rows", n_steps=40, products="dense", auxk_coefficient=0.0)
-    loop.train(settings, reader=open_shards(folder / "rows"), workdir=folder / "run")
+    train(folder / "rows", folder / "run")
     return folder
 
 

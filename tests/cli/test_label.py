@@ -12,14 +12,13 @@ import time
 import numpy as np
 import pytest
 from chat_server import TEXT, serving
-from tiny import command, config, planted_rows, run_command
+from tiny import command, planted_rows, run_command, train
 
 from sae_jax.analysis import encode
 from sae_jax.cli import main
 from sae_jax.data.shards import open_shards
 from sae_jax.errors import UsageError
 from sae_jax.notebook import load
-from sae_jax.train import loop
 
 WORDS = ["horse", "saddle", "debt", "loan", "river", "bridge", "stone", "cloud"]
 N_PARALLEL = 3
@@ -37,10 +36,8 @@ def encoded(tmp_path_factory):
         for i, row in enumerate(rows)
     )
     (folder / "rows" / "texts.jsonl").write_text("\n".join(lines) + "\n")
-    settings = config(folder / "rows", n_steps=40, products="dense", auxk_coefficient=0.0)
+    sae = load(train(folder / "rows", folder / "run"))
     reader = open_shards(folder / "rows")
-    loop.train(settings, reader=reader, workdir=folder / "run")
-    sae = load(folder / "run")
     encode.encode_corpus(sae, reader, out=encode.folder_for(folder / "run", reader))
     return folder / "run"
 

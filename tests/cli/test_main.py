@@ -12,8 +12,19 @@ def test_help_lists_every_command_with_a_line(capsys):
     assert main.dispatch(["--help"]) == 0
     shown = capsys.readouterr().out
     for command in main.COMMANDS:
-        assert f"  {command} " in shown
+        first = main.load(command).__doc__.splitlines()[0]
+        assert f"  {command:<15} {first}\n" in shown
     assert len(shown.splitlines()) < 24
+
+
+def test_help_waits_for_no_package():
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from sae_jax.cli import main\n"
+         "main.dispatch(['--help'])\n"
+         "print({'numpy', 'jax', 'ml_collections'}.intersection(sys.modules))"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.endswith("\nset()\n")
 
 
 @pytest.mark.parametrize("command", main.COMMANDS)

@@ -5,20 +5,15 @@ import json
 
 import numpy as np
 import pytest
-from tiny import config, planted_rows, run_command
+import tiny
+from tiny import planted_rows, run_command
 
 from sae_jax.cli import main
-from sae_jax.data.shards import open_shards
 from sae_jax.errors import SaeJaxError, ShardError
-from sae_jax.train import loop
 
 
 def train(folder, name, *, rows="rows", **changes):
-    settings = config(
-        folder / rows, n_steps=40, products="dense", auxk_coefficient=0.0, **changes
-    )
-    loop.train(settings, reader=open_shards(folder / rows), workdir=folder / name)
-    return str(folder / name)
+    return str(tiny.train(folder / rows, folder / name, **changes))
 
 
 @pytest.fixture(scope="module")

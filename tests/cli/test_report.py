@@ -4,10 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from tiny import config, planted_rows, run_here
-
-from sae_jax.data.shards import open_shards
-from sae_jax.train import loop
+from tiny import planted_rows, run_here, train
 
 
 @pytest.fixture(scope="module")
@@ -15,9 +12,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     (folder / "rows").mkdir()
     np.save(folder / "rows" / "a.npy", planted_rows(1_000))
-    settings = config(folder / "rows", n_steps=8, products="dense", auxk_coefficient=0.0)
-    loop.train(settings, reader=open_shards(folder / "rows"), workdir=folder / "run")
-    return folder / "run"
+    return train(folder / "rows", folder / "run", n_steps=8)
 
 
 def test_a_run_has_a_report(run, tmp_path):

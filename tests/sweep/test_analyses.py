@@ -78,6 +78,20 @@ def test_damaged_labels_are_left_out_with_the_command_that_makes_them(run, conte
     assert (found.labels, found.names) == ([], {})
 
 
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 1, "step": 3}'])
+def test_a_damaged_manifest_of_codes_is_said_and_nothing_else_is_lost(run, content):
+    folder = run / "codes" / CORPUS
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(content)
+    found = read(run)
+    (note,) = found.notes["Density"]
+    assert note.startswith(f"{folder / 'manifest.json'}: cannot be read (")
+    assert f"Remove {folder} and run `sae-jax encode` again." in note
+    assert note.endswith(f"That is: `sae-jax encode {run}`.")
+    assert found.names == {3: "a horse"}
+    sections.as_html(found, [], svgs={})
+
+
 def test_a_figure_that_fails_is_noted(run):
     found = read(run)
     found.families["ours"] = {}

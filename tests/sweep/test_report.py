@@ -313,6 +313,74 @@ def test_a_damaged_summary_is_a_failure_of_its_member_alone(tmp_path, content, w
     assert [one.name for one in found.corpora[0].members] == ["k=3"]
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "cannot be read (Expecting value"),
+        (b"[]", "cannot be read ("),
+        (b'{"reason": "x"}', "cannot be read ("),
+        (b'{"error": 3}', "cannot be read (error is 3)"),
+    ],
+)
+def test_a_failure_that_cannot_be_read_is_said_of_its_member_alone(tmp_path, content, why):
+    folder = tmp_path / "two"
+    runs = [{"n_latents": 64, "k": k, "finished": k == 3} for k in (2, 3)]
+    write_sweep(folder, [({"sae.k": run["k"]}, run) for run in runs])
+    (folder / "k=2" / "failed.json").write_bytes(content)
+    found = report.read(folder)
+    assert [result.state for result in found.results] == ["failed", "finished"]
+    assert f"failed.json: {why}" in found.results[0].error
+    assert "--retry_failed" in report.describe(found)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b'{"step": 80}', "(KeyError: 'split')"),
+        (b'{"step": 80, "split": "train"}', "(KeyError: 'fvu')"),
+        (b'{"step": 80, "split": "train", "fvu": "?"}', "(ValueError: "),
+        (b"[]", "(TypeError: "),
+        (b'{"step": 80, "spl\n{}', "(JSONDecodeError: "),
+        (b'"\xff"\n{}', "(UnicodeDecodeError: "),
+    ],
+)
+def test_a_damaged_line_of_metrics_ends_the_curves_of_its_run_and_is_said(
+    tmp_path, content, why
+):
+    folder = tmp_path / "two"
+    runs = [{"n_latents": 64, "k": k, "finished": k == 3} for k in (2, 3)]
+    write_sweep(folder, [({"sae.k": run["k"]}, run) for run in runs])
+    for name in ("k=2", "k=3"):
+        with (folder / name / "metrics.jsonl").open("ab") as file:
+            file.write(content + b"\n")
+    found = report.read(folder)
+    assert [result.state for result in found.results] == ["failed", "finished"]
+    for result in found.results:
+        assert [point.step for point in result.curves["held_out"]] == [20, 40, 60]
+        assert f"metrics.jsonl: line 8 is damaged {why}" in result.error
+    assert [one.name for one in found.corpora[0].members] == ["k=3"]
+    assert report.describe(found).count("line 8") == 2
+    report.write(found, title="Two", out=tmp_path / "out")
+    assert (tmp_path / "out" / "index.html").read_text().count("line 8 is damaged") == 2
+
+
+def test_a_config_that_cannot_be_read_is_said_of_its_member_alone(tmp_path):
+    folder = tmp_path / "two"
+    write_sweep(folder, [({"sae.k": k}, {"n_latents": 64, "k": k}) for k in (2, 3)])
+    (folder / "k=2" / "config.json").write_text("{")
+    found = report.read(folder)
+    assert [result.state for result in found.results] == ["failed", "finished"]
+    assert "config.json: cannot be read" in found.results[0].error
+    report.write(found, title="Two", out=tmp_path / "out")
+
+
+def test_a_failure_before_a_run_was_finished_is_forgotten(tmp_path):
+    write_run(tmp_path / "one", n_latents=64, k=4)
+    (tmp_path / "one" / "failed.json").write_text('{"error": "not finite"}')
+    (result,) = results.read_results(tmp_path / "one")
+    assert (result.state, result.error) == ("finished", "")
+
+
 def test_the_same_numbers_give_the_same_files(grid, tmp_path):
     for name in ("one", "two"):
         report.write(report.read(grid), title="Grid", out=tmp_path / name)

@@ -25,13 +25,14 @@ def test_each_write_is_one_json_line_and_nan_is_null(tmp_path):
     assert list((tmp_path / "tensorboard").glob("events*"))
 
 
-def test_a_resume_forgets_what_came_after_its_checkpoint_and_half_a_line(tmp_path):
+@pytest.mark.parametrize("damaged", ['{"step": 40, "spl', "[]\n", '{"split": "train"}\n'])
+def test_a_resume_forgets_what_came_after_its_checkpoint_and_what_is_no_line(tmp_path, damaged):
     writer = log(tmp_path)
     for step in (10, 20, 30):
         writer.write(step, {"fvu": 0.5}, split="train")
     writer.close()
     with (tmp_path / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 40, "spl')
+        file.write(damaged)
     writer = log(tmp_path, step=20)
     writer.write(30, {"fvu": 0.4}, split="train")
     writer.close()

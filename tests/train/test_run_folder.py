@@ -41,8 +41,8 @@ def test_a_damaged_summary_is_said(tmp_path):
         run_folder.read_summary(tmp_path)
 
 
-def test_the_last_step_is_of_the_newest_checkpoint(tmp_path):
-    assert run_folder.last_step(tmp_path) is None
+def test_the_steps_are_of_whole_checkpoints_in_their_order(tmp_path):
+    assert run_folder.steps(tmp_path) == []
     for name in ("9", "40", "100.orbax-checkpoint-tmp"):
         (tmp_path / "checkpoints" / name).mkdir(parents=True)
-    assert run_folder.last_step(tmp_path) == 40
+    assert run_folder.steps(tmp_path) == [9, 40]
