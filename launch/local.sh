@@ -41,4 +41,8 @@ echo "== 3/4 embeddings to a sparse autoencoder: runs/$name"
 echo "== 4/4 what its latents respond to"
 "$sae_jax" encode "runs/$name"
 "$sae_jax" label "runs/$name"
+"$sae_jax" families "runs/$name"
 "$sae_jax" latents "runs/$name"
+
+echo
+echo "Explore it in the browser:  $sae_jax explore runs/$name"
