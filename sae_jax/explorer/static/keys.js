@@ -5,7 +5,10 @@ import { h } from "./dom.js";
 const known = new Map(); // key → {does, what, signal}
 let pending = "";
 
-/** `key` as KeyboardEvent has it, or two of them as in "g s". Gone when `signal` ends. */
+/**
+ * `key` as KeyboardEvent has it, or two of them as in "g s". Gone when `signal` ends. Where
+ * `does` returns false the key keeps its own meaning.
+ */
 export function onKey(key, what, does, { signal } = {}) {
   known.set(key, { what, does });
   signal?.addEventListener("abort", () => known.get(key)?.does === does && known.delete(key));
@@ -20,9 +23,8 @@ document.addEventListener("keydown", (event) => {
   pending = key;
   setTimeout(() => (pending = ""), 1000);
   if (!found) return;
-  event.preventDefault();
   pending = "";
-  found.does(event);
+  if (found.does(event) !== false) event.preventDefault();
 });
 
 export function showKeys() {

@@ -5,13 +5,15 @@ import { announce, h } from "../dom.js";
 import { onKey } from "../keys.js";
 import { setAddress, setTitle } from "../main.js";
 import { count, score, seconds } from "../numbers.js";
-import { empty, failed, filled, waited } from "../states.js";
-import { addressOf, clamp, parameters, read } from "../search/asked.js";
+import { addressOf, parameters, read } from "../search/asked.js";
 import { covers, rank, unpack } from "../search/block.js";
 import { drawFilters } from "../search/filters.js";
 import { HitList, compared } from "../search/hits.js";
+import { Moves } from "../search/moves.js";
 import { panel } from "../search/sliders.js";
 import { drawAdd, drawForm, drawStart, drawWords } from "../search/start.js";
+import { Toolbar } from "../search/toolbar.js";
+import { empty, failed, filled, waited } from "../states.js";
 
 export const title = "Search";
 const EXACT_AFTER = 150; // milliseconds without a movement
@@ -24,71 +26,85 @@ class SearchPage {
   constructor(root, { url, meta, signal, navigate }) {
     Object.assign(this, { root, meta, signal, navigate });
     this.asked = read(url);
-    this.names = new Map();
-    this.past = []; // sliders before each change
+    this.moves = new Moves(this.asked.sliders);
+    this.names = new Map(); // latent → feature
     this.all = false;
     this.results = h("section", { class: "results", "aria-label": "Results" });
-    this.features = h("aside", { class: "features", "aria-label": "Features of this question" });
-    this.gauge = h("div", { class: "gauge" });
-    this.status = h("p", { class: "small soft status" });
-    this.list = new HitList({ names: this.names, more: (hit) => this.alike(hit, 1), less: (hit) => this.alike(hit, -1), chosen: (row) => (this.chosen = row) });
+    const name = "Features of this question";
+    this.features = h("aside", { class: "features", "aria-label": name });
+    this.list = new HitList({
+      names: this.names,
+      more: (hit) => this.apply(this.moves.alike(hit, 1)),
+      less: (hit) => this.apply(this.moves.alike(hit, -1)),
+      chosen: (row) => (this.chosen = row),
+    });
+    this.toolbar = new Toolbar(this.asked, meta, {
+      change: (what) => this.change(what),
+      compare: () => this.compare(),
+      undo: () => this.apply(this.moves.undo()),
+      reset: () => this.apply(this.moves.reset()),
+      copy: () => this.copy(),
+    });
   }
 
   async start() {
-    const { asked, root } = this;
-    root.append(drawForm(asked, { ask: (href) => this.navigate(href), meta: this.meta, signal: this.signal }));
+    const { asked, root, meta, signal } = this;
+    root.append(drawForm(asked, { ask: this.navigate, meta, signal }));
     this.keys();
-    if (!asked.kind) {
-      await drawStart(root, { meta: this.meta, signal: this.signal });
-      return;
-    }
-    if (asked.words) {
-      await drawWords(root, asked, { signal: this.signal });
-      return;
-    }
+    if (!asked.kind) return drawStart(root, { meta, signal });
+    if (asked.words) return drawWords(root, asked, { signal });
     setTitle(asked.kind === "q" ? asked.value : `${asked.kind} ${asked.value}`);
-    root.append(this.toolbar(), this.filters(), h("div", { class: "columns-2" }, h("div", {}, this.status, this.results), this.features));
-    await filled(this.results, () => this.fetch(), (answer) => this.draw(answer), { signal: this.signal });
-    this.fetchBlock();
+    const change = (what) => this.navigate(addressOf({ ...asked, ...what }));
+    root.append(
+      this.toolbar.root,
+      drawFilters(asked, { meta, signal, change }),
+      h("div", { class: "columns-2" },
+        h("div", {}, this.toolbar.status, this.results), this.features),
+    );
+    this.toolbar.update({ undoable: false });
+    await this.again();
+    return this.fetchBlock();
   }
 
-  toolbar() {
-    const button = (text, title, onclick, more = {}) => h("button", { type: "button", title, onclick, ...more }, text);
-    this.buttons = {
-      compare: button("Compare", "Beside the list without sliders", () => this.compare(), { "aria-pressed": String(this.asked.compare) }),
-      undo: button("Undo", "The last change (u)", () => this.undo(), { disabled: true }),
-      reset: button("Reset", "All sliders back to the question (r)", () => this.reset()),
-    };
-    const mode = h("select", { "aria-label": "What becomes of the rest of the question", onchange: () => this.change({ mode: mode.value }) },
-      [["adjust", "adjust: the rest stays"], ["only", "only these features"], ["re-encode", "re-encode"]].map(([value, text]) => h("option", { value, selected: value === this.asked.mode }, text)));
-    const many = h("select", { "aria-label": "Number of hits", onchange: () => this.change({ k: many.value }) },
-      [...new Set(["10", "20", "50", "100", this.asked.k])].map((value) => h("option", { value, selected: value === this.asked.k }, `${value} hits`)));
-    this.csv = h("a", { class: "button", download: "search.csv" }, "CSV");
-    const copy = button("Copy link", "The address of this page with its sliders (y)", () => this.copy());
-    return h("div", { class: "toolbar" }, this.gauge, h("span", { class: "spacer" }), this.buttons.compare, this.buttons.undo, this.buttons.reset, mode, many, copy, this.csv);
-  }
-
-  filters() {
-    return drawFilters(this.asked, { meta: this.meta, signal: this.signal, change: (what) => this.navigate(addressOf({ ...this.asked, ...what })) });
+  /** Asks anew where nothing that is shown may stay. */
+  again() {
+    const { signal } = this;
+    return filled(this.results, () => this.fetch(), (answer) => this.draw(answer), { signal });
   }
 
   fetch() {
-    const { asked } = this;
-    this.exact?.abort();
-    this.exact = new AbortController();
-    this.signal.addEventListener("abort", () => this.exact.abort());
-    return get(address("/api/search", parameters(asked)), { signal: this.exact.signal });
+    this.exact = this.after(this.exact);
+    const path = address("/api/search", parameters(this.asked));
+    return get(path, { signal: this.exact.signal });
   }
 
-  /** What is shown of an answer; the panel is made anew only where its features are others. */
+  /** A controller in place of the one before, which is ended, as all are with the page. */
+  after(before) {
+    before?.abort();
+    const controller = new AbortController();
+    this.signal.addEventListener("abort", () => controller.abort());
+    return controller;
+  }
+
   draw(answer) {
+    this.take(answer);
+    this.drawPanel();
+    return answer.hits.length ? this.joined(answer) : this.nothing();
+  }
+
+  /** An exact answer: the hits and what is said of them. */
+  take(answer) {
     this.answer = answer;
     for (const own of answer.features) this.names.set(own.latent, own);
-    this.say(answer, `exact · ${seconds(answer.milliseconds)}`);
     this.drawHits(answer.hits);
-    this.drawPanel();
-    this.csv.href = address("/api/search.csv", parameters({ ...this.asked, k: "1000" }));
-    if (!answer.hits.length) return this.nothing();
+    const how = `exact · ${seconds(answer.milliseconds)}`;
+    this.toolbar.say({ ...answer, kept: answer.n_kept, n: answer.n_rows, how });
+    this.toolbar.csv.href = address("/api/search.csv", { ...parameters(this.asked), k: 1000 });
+  }
+
+  /** The list, beside the one without sliders where that is asked. */
+  joined(answer) {
+    this.join = undefined;
     if (!this.asked.compare) return this.list.root;
     const { root, join } = compared(answer.neutral, this.list);
     this.join = join;
@@ -98,7 +114,10 @@ class SearchPage {
 
   nothing() {
     const clear = () => this.navigate(addressOf({ ...this.asked, where: "", holding: "" }));
-    return empty(`0 of ${count(this.meta.n_rows)} documents: the filters remove all.`, h("button", { type: "button", onclick: clear }, "Clear filters"));
+    return empty(
+      `0 of ${count(this.meta.n_rows)} documents: the filters remove all.`,
+      h("button", { type: "button", onclick: clear }, "Clear filters"),
+    );
   }
 
   drawHits(hits) {
@@ -106,50 +125,44 @@ class SearchPage {
     if (this.join) requestAnimationFrame(this.join);
   }
 
-  say({ fidelity, n_kept: kept, hits, errors }, how) {
-    const word = fidelity > 0.98 ? "same question" : fidelity > 0.85 ? "clear edit" : fidelity > 0.5 ? "strong edit" : "different question";
-    const text = `cosine to your question ${score(fidelity, 2)}, ${word}`;
-    this.gauge.replaceChildren(h("span", { class: "small", title: "The cosine of the steered question to the one as asked. At .7 a slider brings its concept into the first ten about twice as well as rewriting the text does." }, "cosine to your question ", h("span", { class: "mono" }, score(fidelity, 2))),
-      h("meter", { min: 0, max: 1, low: 0.5, high: 0.85, optimum: 1, value: Math.max(0, fidelity), "aria-label": text }), h("span", { class: "small soft word" }, word));
-    this.status.replaceChildren(`${hits.length} of ${count(this.answer.n_rows)}${this.asked.where || this.asked.holding ? ` that the filters leave of ${count(this.meta.n_rows)}` : ""} · ${how}`, kept === undefined || !this.asked.sliders.size ? "" : ` · ${kept} of ${hits.length} kept`, errors?.length ? ` · error of its code ${errors.map((one) => one.toPrecision(2)).join(", ")}` : "");
-  }
-
   drawPanel() {
-    const order = this.order(this.answer);
-    this.features.replaceChildren(h("h2", {}, "Features of this question"),
-      drawAdd({ add: (feature) => this.add(feature), signal: this.signal }),
-      ...panel(order, this.asked, { all: this.all, showAll: () => { this.all = true; this.drawPanel(); }, on: this.on() }));
-  }
-
-  /** As before: a slider that is moved must not jump away. New ones come first. */
-  order(answer) {
-    const known = this.known ?? [];
-    const place = (own) => (known.indexOf(own.latent) + 1 ? known.indexOf(own.latent) : this.known ? -1 : 0);
-    const features = [...answer.features].sort((a, b) => place(a) - place(b));
-    this.known = features.map((own) => own.latent);
-    return { ...answer, features };
-  }
-
-  on() {
-    return {
+    const { signal } = this;
+    const showAll = () => {
+      this.all = true;
+      this.drawPanel();
+    };
+    const on = {
       grab: (name) => this.grab(name),
       input: (name, percent) => this.move(name, percent),
       done: () => this.refresh(),
-      release: (name) => this.release(name),
+      release: (name) => this.apply(this.moves.release(name)),
     };
+    const add = (feature) => this.apply(this.moves.set([[String(feature.latent), 100]]));
+    this.features.replaceChildren(
+      h("h2", {}, "Features of this question"),
+      drawAdd({ add, signal }),
+      ...panel(this.ordered(), this.asked, { all: this.all, showAll, on }),
+    );
+  }
+
+  /** In their places as before, so that no slider jumps away; new ones first. */
+  ordered() {
+    const known = this.known;
+    const place = (own) => (known ? known.indexOf(own.latent) : 0);
+    const features = [...this.answer.features].sort((a, b) => place(a) - place(b));
+    this.known = features.map((own) => own.latent);
+    return { ...this.answer, features };
   }
 
   grab(name) {
-    this.before = new Map(this.asked.sliders);
-    if (this.grabbed !== name) {
-      this.grabbed = name;
-      this.fetchBlock(name);
-    }
+    this.moves.end();
+    if (this.grabbed === name) return;
+    this.grabbed = name;
+    this.fetchBlock(name);
   }
 
   move(name, percent) {
-    this.remember();
-    this.asked.sliders.set(name, percent);
+    this.moves.change((sliders) => sliders.set(name, percent));
     this.keepAddress();
     cancelAnimationFrame(this.frame);
     this.frame = requestAnimationFrame(() => this.preview());
@@ -159,122 +172,53 @@ class SearchPage {
 
   preview() {
     if (!this.block || !covers(this.block, this.asked.sliders)) return;
-    const began = performance.now();
+    const start = performance.now();
     const found = rank(this.block, this.asked.sliders, Number(this.asked.k));
     this.drawHits(found.hits);
-    this.say({ ...found, n_kept: undefined }, "preview");
-    performance.measure("repaint", { start: began });
+    this.toolbar.say({ ...found, n: this.answer.n_rows, how: "preview" });
+    performance.measure("repaint", { start });
   }
 
-  /** Asks for the exact answer; what is shown stays until it comes. */
+  /** The exact answer; what is shown stays until it comes. */
   async refresh() {
     clearTimeout(this.later);
-    this.before = undefined;
     try {
       const answer = await waited(() => this.fetch());
       if (this.signal.aborted) return;
-      const moving = this.features.contains(document.activeElement);
       cancelAnimationFrame(this.frame);
-      this.answer = answer;
-      for (const own of answer.features) this.names.set(own.latent, own);
-      this.drawHits(answer.hits);
-      this.say(answer, `exact · ${seconds(answer.milliseconds)}`);
-      this.drawCompared(answer);
-      this.csv.href = address("/api/search.csv", parameters({ ...this.asked, k: "1000" }));
-      if (!moving) this.drawPanel();
+      this.take(answer);
+      this.results.replaceChildren(answer.hits.length ? this.joined(answer) : this.nothing());
+      // A panel made anew would take the slider from under the hand that holds it.
+      const held = this.features.contains(document.activeElement);
+      if (!held) this.drawPanel();
       announce(`${answer.hits.length} documents, cosine ${score(answer.fidelity, 2)}`);
-      if (!moving || !this.block || !covers(this.block, this.asked.sliders)) this.fetchBlock(this.grabbed);
+      if (!held || !this.block || !covers(this.block, this.asked.sliders)) {
+        this.fetchBlock(this.grabbed);
+      }
     } catch (error) {
       if (error.name === "AbortError" || this.signal.aborted) return;
       this.results.replaceChildren(failed(error, () => this.again()));
     }
   }
 
-  again() {
-    return filled(this.results, () => this.fetch(), (answer) => this.draw(answer), { signal: this.signal });
-  }
-
-  drawCompared(answer) {
-    const wanted = this.asked.compare;
-    if (!wanted) {
-      this.join = undefined;
-      this.results.replaceChildren(this.list.root);
-      return;
-    }
-    const { root, join } = compared(answer.neutral, this.list);
-    this.join = join;
-    this.results.replaceChildren(root);
-    requestAnimationFrame(join);
-  }
-
+  /** Without a block a move waits for the exact answer, as it does where it is not linear. */
   async fetchBlock(moved = "") {
-    if (this.asked.mode === "re-encode") {
-      this.block = undefined; // not linear in the sliders
-      return;
-    }
-    this.asking?.abort();
-    this.asking = new AbortController();
-    this.signal.addEventListener("abort", () => this.asking.abort());
+    this.block = this.asked.mode === "re-encode" ? undefined : this.block;
+    if (this.asked.mode === "re-encode") return;
+    this.asking = this.after(this.asking);
     const path = address("/api/search/block", { ...parameters(this.asked, { moved }), k: "" });
-    const bytes = await getBytes(path, { signal: this.asking.signal }).catch(() => null); // without it a move waits for the exact answer
-    if (bytes) {
-      this.block = unpack(bytes);
-      this.root.dataset.block = moved || "ready";
-    }
+    const bytes = await getBytes(path, { signal: this.asking.signal }).catch(() => null);
+    if (!bytes) return;
+    this.block = unpack(bytes);
+    this.root.dataset.block = moved || "ready";
   }
 
-  remember() {
-    const last = this.before ?? new Map(this.asked.sliders);
-    if (this.before !== null) this.past.push(last);
-    this.before = null; // one entry for one movement
-    this.buttons.undo.disabled = false;
-  }
-
-  release(name) {
-    if (!this.asked.sliders.has(name)) return;
-    this.before = undefined;
-    this.remember();
-    this.asked.sliders.delete(name);
-    this.apply();
-  }
-
-  reset() {
-    if (!this.asked.sliders.size) return;
-    this.before = undefined;
-    this.remember();
-    this.asked.sliders.clear();
-    this.apply();
-  }
-
-  undo() {
-    const last = this.past.pop();
-    if (!last) return;
-    this.asked.sliders = last;
-    this.buttons.undo.disabled = !this.past.length;
-    this.apply();
-  }
-
-  add(feature) {
-    this.set([[String(feature.latent), 100]]);
-  }
-
-  /** What a hit has more of than the others, up; or down. */
-  alike(hit, sign) {
-    this.set((hit.distinct ?? []).map(([latent, percent]) => [String(latent), clamp(sign > 0 ? Math.max(percent, 50) : -Math.max(percent, 50) / 2)]));
-  }
-
-  set(pairs) {
-    this.before = undefined;
-    this.remember();
-    for (const [name, percent] of pairs) this.asked.sliders.set(name, Math.round(percent));
-    this.apply();
-  }
-
-  /** Sliders were set from elsewhere than themselves. */
-  async apply() {
+  /** Sliders were set from elsewhere than themselves, if `changed`. */
+  apply(changed) {
+    if (!changed) return;
     this.keepAddress();
-    document.activeElement?.closest?.(".slider") && document.activeElement.blur();
-    await this.refresh();
+    if (document.activeElement?.closest(".slider, .add")) document.activeElement.blur();
+    this.refresh();
   }
 
   change(what) {
@@ -286,39 +230,40 @@ class SearchPage {
 
   compare() {
     this.asked.compare = !this.asked.compare;
-    this.buttons.compare.setAttribute("aria-pressed", String(this.asked.compare));
     this.keepAddress();
-    if (this.answer) this.drawCompared(this.answer);
+    if (this.answer?.hits.length) this.results.replaceChildren(this.joined(this.answer));
   }
 
   keepAddress() {
     setAddress(addressOf(this.asked));
+    this.toolbar.update({ undoable: this.moves.past.length > 0 });
   }
 
   async copy() {
-    const link = new URL(addressOf(this.asked, { run: this.meta.fingerprint }), location.href).href;
-    await navigator.clipboard?.writeText(link);
+    const own = addressOf(this.asked, { run: this.meta.fingerprint });
+    await navigator.clipboard?.writeText(new URL(own, location.href).href);
     announce("The link is copied.");
   }
 
   keys() {
     const on = (key, what, does) => onKey(key, what, does, { signal: this.signal });
-    const hits = () => [...this.list.root.children];
+    const items = () => [...this.list.root.children];
+    const chosen = () => items().find((item) => item.hit.row === this.chosen);
     const step = (by) => {
-      const all = hits();
-      const at = all.findIndex((item) => item.hit.row === this.chosen);
-      const next = all[Math.max(0, Math.min(all.length - 1, at < 0 ? 0 : at + by))];
-      next?.focus();
+      const at = items().indexOf(chosen());
+      items().at(Math.max(0, Math.min(items().length - 1, at < 0 ? 0 : at + by)))?.focus();
     };
-    const chosen = () => hits().find((item) => item.hit.row === this.chosen);
     on("j", "next hit", () => step(1));
     on("k", "previous hit", () => step(-1));
-    on("Enter", "open the hit", () => document.activeElement?.closest?.(".hit") === document.activeElement ? this.navigate(`/document/${this.chosen}`) : document.activeElement?.click());
+    on("Enter", "open the hit", () => {
+      if (!document.activeElement?.matches(".hit")) return false;
+      return this.navigate(`/document/${this.chosen}`);
+    });
     on("x", "why this hit", () => chosen() && this.list.toggle(chosen()));
     on("o", "open the hit's source", () => chosen()?.querySelector(".source")?.click());
-    on("u", "undo", () => this.undo());
-    on("Ctrl+z", "undo", () => this.undo());
-    on("r", "reset all sliders", () => this.reset());
+    on("u", "undo", () => this.apply(this.moves.undo()));
+    on("Ctrl+z", "undo", () => this.apply(this.moves.undo()));
+    on("r", "reset all sliders", () => this.apply(this.moves.reset()));
     on("y", "copy the link", () => this.copy());
   }
 }

@@ -25,7 +25,9 @@ export function unpack(buffer) {
   /** Places without sliders; of the rows that come first they are true. */
   function ranks() {
     const neutral = numbers.subarray(0, n);
-    const order = Array.from({ length: n }, (_, i) => i).sort((a, b) => neutral[b] - neutral[a] || header.rows[a] - header.rows[b]);
+    const order = Array.from({ length: n }, (_, i) => i).sort(
+      (a, b) => neutral[b] - neutral[a] || header.rows[a] - header.rows[b],
+    );
     const found = new Map();
     order.slice(0, 300).forEach((row, place) => found.set(header.rows[row], place + 1));
     return found;
@@ -34,7 +36,11 @@ export function unpack(buffer) {
 
 /** Whether all sliders that have been set have their columns here. */
 export function covers(block, sliders) {
-  return [...sliders.keys()].every((name) => (name.startsWith("f") ? block.families.some((one) => `f${one.number}` === name) : block.latents.includes(Number(name))));
+  return [...sliders.keys()].every((name) =>
+    name.startsWith("f")
+      ? block.families.some((one) => `f${one.number}` === name)
+      : block.latents.includes(Number(name)),
+  );
 }
 
 /** How far each column moves from where the query has it: percent, or shares for families. */
@@ -64,17 +70,39 @@ export function rank(block, sliders, k) {
     const column = block.columns[j];
     for (let i = 0; i < scores.length; i += 1) scores[i] += delta * column[i];
   });
-  const order = Array.from(scores.keys()).sort((a, b) => scores[b] - scores[a] || block.rows[a] - block.rows[b]);
-  return { fidelity: fidelity(block, moved), hits: order.slice(0, k).map((i) => hit(block, moved, i, scores[i])) };
+  const order = Array.from(scores.keys()).sort(
+    (a, b) => scores[b] - scores[a] || block.rows[a] - block.rows[b],
+  );
+  return {
+    fidelity: fidelity(block, moved),
+    hits: order.slice(0, k).map((i) => hit(block, moved, i, scores[i])),
+  };
 }
 
 function hit(block, moved, i, score) {
-  const parts = block.latents.map((latent, j) => [latent, block.natural[j] * block.columns[j][i], moved[j] * block.columns[j][i]]);
+  const parts = block.latents.map((latent, j) => [
+    latent,
+    block.natural[j] * block.columns[j][i],
+    moved[j] * block.columns[j][i],
+  ]);
   parts.sort((a, b) => Math.abs(b[1] + b[2]) - Math.abs(a[1] + a[2]));
   const said = parts.reduce((sum, [, natural, change]) => sum + natural + change, 0);
   const row = block.rows[i];
-  const document = { row, id: block.ids[i], title: block.titles[i], text: block.texts[i], url: block.urls[i] };
-  return { row, score, neutral_rank: block.places.get(row) ?? null, parts, rest: score - said, document };
+  const document = {
+    row,
+    id: block.ids[i],
+    title: block.titles[i],
+    text: block.texts[i],
+    url: block.urls[i],
+  };
+  return {
+    row,
+    score,
+    neutral_rank: block.places.get(row) ?? null,
+    parts,
+    rest: score - said,
+    document,
+  };
 }
 
 /** cos(q, q') from the products that came with the block. */

@@ -7,10 +7,22 @@ import { featureLink } from "../parts.js";
 const REASONS = 3;
 
 export function movement(hit, place, k) {
-  if (!hit.neutral_rank || hit.neutral_rank > k) return h("span", { class: "moved new", title: "not among the first without sliders" }, "new");
+  if (!hit.neutral_rank || hit.neutral_rank > k)
+    return h(
+      "span",
+      { class: "moved new", title: "not among the first without sliders" },
+      "new",
+    );
   const by = hit.neutral_rank - place;
   if (!by) return h("span", { class: "moved" });
-  return h("span", { class: `moved ${by > 0 ? "up" : "down"}`, title: `place ${hit.neutral_rank} without sliders` }, `${by > 0 ? "▲" : "▼"}${Math.abs(by)}`);
+  return h(
+    "span",
+    {
+      class: `moved ${by > 0 ? "up" : "down"}`,
+      title: `place ${hit.neutral_rank} without sliders`,
+    },
+    `${by > 0 ? "▲" : "▼"}${Math.abs(by)}`,
+  );
 }
 
 /** Keeps an element for each row, so that a preview moves hits instead of making them anew. */
@@ -24,7 +36,12 @@ export class HitList {
   }
 
   draw(hits, { k, words = [] }) {
-    const most = Math.max(...hits.flatMap((hit) => hit.parts.slice(0, REASONS).map(([, natural, change]) => Math.abs(natural + change))), 1e-9);
+    const most = Math.max(
+      ...hits.flatMap((hit) =>
+        hit.parts.slice(0, REASONS).map(([, natural, change]) => Math.abs(natural + change)),
+      ),
+      1e-9,
+    );
     const items = hits.map((hit, i) => this.item(hit, { place: i + 1, k, most, words }));
     this.root.replaceChildren(...items);
   }
@@ -37,7 +54,9 @@ export class HitList {
     parts.place.textContent = place;
     parts.moved.replaceChildren(movement(hit, place, k));
     parts.score.textContent = score(hit.score);
-    parts.reasons.replaceChildren(...hit.parts.slice(0, REASONS).map((part) => this.reason(part, most)));
+    parts.reasons.replaceChildren(
+      ...hit.parts.slice(0, REASONS).map((part) => this.reason(part, most)),
+    );
     for (const button of [parts.more, parts.less]) button.disabled = !item.hit.distinct;
     if (this.open.has(hit.row)) parts.why.replaceChildren(this.table(item.hit));
     return item;
@@ -48,30 +67,78 @@ export class HitList {
     const parts = {
       place: h("span", { class: "place number" }),
       moved: h("span", { class: "movement" }),
-      score: h("span", { class: "score number", title: "The product with the question's vector, over its length: without sliders the cosine." }),
+      score: h("span", {
+        class: "score number",
+        title:
+          "The product with the question's vector over its length: the cosine without sliders.",
+      }),
       reasons: h("div", { class: "reasons" }),
       why: h("div", { class: "why" }),
-      more: this.button("⊕", "More like this: raises what sets it apart from the other hits", () => this.on.more(item.hit)),
-      less: this.button("⊖", "Less like this: lowers what sets it apart from the other hits", () => this.on.less(item.hit)),
+      more: this.button(
+        "⊕",
+        "More like this: raises what sets it apart from the other hits",
+        () => this.on.more(item.hit),
+      ),
+      less: this.button(
+        "⊖",
+        "Less like this: lowers what sets it apart from the other hits",
+        () => this.on.less(item.hit),
+      ),
     };
     const why = this.button("why", "How its score is made up (x)", () => this.toggle(item));
     why.setAttribute("aria-expanded", "false");
     const text = document.text || `row ${document.row}`;
-    const link = h("a", { class: "open", href: `/document/${document.row}` }, document.title || text);
-    const source = document.url ? h("a", { class: "source small", href: document.url, target: "_blank", rel: "noreferrer noopener" }, "source ↗") : null;
-    const item = h("li", { class: "hit", "data-row": document.row, tabindex: "-1" },
+    const link = h(
+      "a",
+      { class: "open", href: `/document/${document.row}` },
+      document.title || text,
+    );
+    const source = document.url
+      ? h(
+          "a",
+          {
+            class: "source small",
+            href: document.url,
+            target: "_blank",
+            rel: "noreferrer noopener",
+          },
+          "source ↗",
+        )
+      : null;
+    const item = h(
+      "li",
+      { class: "hit", "data-row": document.row, tabindex: "-1" },
       h("div", { class: "rank" }, parts.place, parts.moved),
-      h("div", { class: "body" },
-        h("div", { class: "text" }, link, document.title ? h("p", { class: "snippet" }, text) : null),
-        parts.reasons, parts.why),
-      h("div", { class: "side" }, parts.score, h("div", { class: "buttons" }, parts.more, parts.less, why), source),
+      h(
+        "div",
+        { class: "body" },
+        h(
+          "div",
+          { class: "text" },
+          link,
+          document.title ? h("p", { class: "snippet" }, text) : null,
+        ),
+        parts.reasons,
+        parts.why,
+      ),
+      h(
+        "div",
+        { class: "side" },
+        parts.score,
+        h("div", { class: "buttons" }, parts.more, parts.less, why),
+        source,
+      ),
     );
     item.addEventListener("focusin", () => this.on.chosen(hit.row));
     return Object.assign(item, { parts, whyButton: why, hit });
   }
 
   button(text, title, onclick) {
-    return h("button", { type: "button", class: "small", title, "aria-label": title.split(":")[0], onclick }, text);
+    return h(
+      "button",
+      { type: "button", class: "small", title, "aria-label": title.split(":")[0], onclick },
+      text,
+    );
   }
 
   toggle(item) {
@@ -87,8 +154,12 @@ export class HitList {
   reason([latent, natural, change], most) {
     const total = natural + change;
     const width = `${Math.round((100 * Math.abs(total)) / most)}%`;
-    return h("span", { class: `reason ${total < 0 ? "against" : ""}`, title: `${signed(total)} of the score` },
-      h("span", { class: "bar" }, h("span", { class: "fill", style: { width } })), featureLink(this.feature(latent)));
+    return h(
+      "span",
+      { class: `reason ${total < 0 ? "against" : ""}`, title: `${signed(total)} of the score` },
+      h("span", { class: "bar" }, h("span", { class: "fill", style: { width } })),
+      featureLink(this.feature(latent)),
+    );
   }
 
   feature(latent) {
@@ -96,38 +167,112 @@ export class HitList {
   }
 
   table(hit) {
-    const parts = hit.parts.filter(([, natural, change]) => Math.abs(natural + change) >= 0.0005 || Math.abs(change) >= 0.0005);
+    const parts = hit.parts.filter(
+      ([, natural, change]) =>
+        Math.abs(natural + change) >= 0.0005 || Math.abs(change) >= 0.0005,
+    );
     const left = (hit.n_parts ?? hit.parts.length) - parts.length;
-    const small = hit.score - hit.rest - parts.reduce((sum, [, natural, change]) => sum + natural + change, 0);
-    const rows = parts.map(([latent, natural, change]) => h("tr", {},
-      h("td", {}, featureLink(this.feature(latent))), h("td", { class: "number" }, signed(natural)),
-      h("td", { class: "number" }, change ? signed(change) : ""), h("td", { class: "number" }, signed(natural + change))));
-    const rest = h("tr", {}, h("td", { class: "soft" }, "the rest of the question, which no feature says"), h("td", { class: "number" }, signed(hit.rest)), h("td"), h("td", { class: "number" }, signed(hit.rest)));
-    const others = left ? h("tr", {}, h("td", { class: "soft" }, `${count(left)} more features`), h("td"), h("td"), h("td", { class: "number" }, signed(small))) : null;
-    return h("table", { class: "parts" },
+    const small =
+      hit.score -
+      hit.rest -
+      parts.reduce((sum, [, natural, change]) => sum + natural + change, 0);
+    const rows = parts.map(([latent, natural, change]) =>
+      h(
+        "tr",
+        {},
+        h("td", {}, featureLink(this.feature(latent))),
+        h("td", { class: "number" }, signed(natural)),
+        h("td", { class: "number" }, change ? signed(change) : ""),
+        h("td", { class: "number" }, signed(natural + change)),
+      ),
+    );
+    const rest = h(
+      "tr",
+      {},
+      h("td", { class: "soft" }, "the rest of the question, which no feature says"),
+      h("td", { class: "number" }, signed(hit.rest)),
+      h("td"),
+      h("td", { class: "number" }, signed(hit.rest)),
+    );
+    const others = left
+      ? h(
+          "tr",
+          {},
+          h("td", { class: "soft" }, `${count(left)} more features`),
+          h("td"),
+          h("td"),
+          h("td", { class: "number" }, signed(small)),
+        )
+      : null;
+    return h(
+      "table",
+      { class: "parts" },
       h("caption", { class: "small soft" }, `score ${score(hit.score)} is the sum of`),
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "feature"), h("th", { scope: "col", class: "number" }, "in the question"), h("th", { scope: "col", class: "number" }, "by its slider"), h("th", { scope: "col", class: "number" }, "together"))),
-      h("tbody", {}, rows, others, rest));
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h("th", { scope: "col" }, "feature"),
+          h("th", { scope: "col", class: "number" }, "in the question"),
+          h("th", { scope: "col", class: "number" }, "by its slider"),
+          h("th", { scope: "col", class: "number" }, "together"),
+        ),
+      ),
+      h("tbody", {}, rows, others, rest),
+    );
   }
 }
 
 /** The list without sliders, and lines from its documents to the same ones beside it. */
 export function compared(neutral, list) {
-  const items = neutral.map(({ score: own, document }, i) => h("li", { "data-row": document.row },
-    h("span", { class: "place number" }, i + 1), h("a", { href: `/document/${document.row}` }, document.title || document.text || `row ${document.row}`), h("span", { class: "number" }, score(own))));
+  const items = neutral.map(({ score: own, document }, i) =>
+    h(
+      "li",
+      { "data-row": document.row },
+      h("span", { class: "place number" }, i + 1),
+      h(
+        "a",
+        { href: `/document/${document.row}` },
+        document.title || document.text || `row ${document.row}`,
+      ),
+      h("span", { class: "number" }, score(own)),
+    ),
+  );
   const lines = svg("svg", { class: "lines", "aria-hidden": "true" });
   const before = h("ol", { class: "neutral", "aria-label": "Without sliders" }, items);
-  const root = h("div", { class: "compared" }, h("section", {}, h("h2", {}, "Without sliders"), before), lines, h("section", {}, h("h2", {}, "With sliders"), list.root));
+  const root = h(
+    "div",
+    { class: "compared" },
+    h("section", {}, h("h2", {}, "Without sliders"), before),
+    lines,
+    h("section", {}, h("h2", {}, "With sliders"), list.root),
+  );
   const join = () => {
     const frame = lines.getBoundingClientRect();
     const middle = (element) => {
       const box = element.getBoundingClientRect();
       return Math.round(box.top + Math.min(box.height, 40) / 2 - frame.top);
     };
-    lines.replaceChildren(...items.flatMap((item) => {
-      const other = list.root.querySelector(`[data-row="${item.dataset.row}"]`);
-      return other ? [svg("path", { d: `M0 ${middle(item)} C ${frame.width / 2} ${middle(item)}, ${frame.width / 2} ${middle(other)}, ${frame.width} ${middle(other)}` })] : [];
-    }));
+    lines.replaceChildren(
+      ...items.flatMap((item) => {
+        const other = list.root.querySelector(`[data-row="${item.dataset.row}"]`);
+        return other
+          ? [
+              svg("path", {
+                d: curve(middle(item), middle(other), frame.width),
+              }),
+            ]
+          : [];
+      }),
+    );
   };
   return { root, join };
+}
+
+/** From one height to another over this width, as SVG writes a path. */
+function curve(from, to, width) {
+  const half = width / 2;
+  return `M0 ${from} C ${half} ${from}, ${half} ${to}, ${width} ${to}`;
 }
