@@ -1,4 +1,4 @@
-"""One feature: its labels and where they come from, its rows at all strengths, its neighbours."""
+"""One feature: its labels and their sources, its rows at all strengths, its neighbours."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -193,7 +193,8 @@ def _own_text(given: Mapping[str, Any]) -> str:
     text = text.strip()
     if len(text) > labels.MOST_CHARACTERS:
         raise UsageError(
-            f"the label has {len(text):,} characters; expected {labels.MOST_CHARACTERS} at most."
+            f"the label has {len(text):,} characters; expected {labels.MOST_CHARACTERS} at "
+            "most."
         )
     if any(unicodedata.category(one) in UNWRITABLE for one in text):
         raise UsageError("the label holds a control character; expected one line of text.")

@@ -42,7 +42,9 @@ def _table(opened: Opened, n_edits: int) -> dict[str, Any]:
             "state": states,
             "density": _short(opened.density),
             "highest": _short(opened.dictionary.highest),
-            "f1": [None if one is None or one.f1 is None else round(one.f1, 3) for one in labels],
+            "f1": [
+                None if one is None or one.f1 is None else round(one.f1, 3) for one in labels
+            ],
             "family": [opened.families_of.get(i, []) for i in range(opened.n_latents)],
         },
     }

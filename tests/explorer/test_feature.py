@@ -172,7 +172,13 @@ def test_keywords_come_with_what_speaks_for_them(client):
         {"term": "other", "weight": 1.0},
     ]
     f1, auroc = label["scores"]
-    assert (f1["name"], f1["value"], f1["low"], f1["high"], f1["n"]) == ("F1", 0.9, 0.8, 0.95, 40)
+    assert (f1["name"], f1["value"], f1["low"], f1["high"], f1["n"]) == (
+        "F1",
+        0.9,
+        0.8,
+        0.95,
+        40,
+    )
     assert (auroc["name"], auroc["value"], auroc["low"]) == ("AUROC", 0.97, None)
     assert found["terms"] == [EVIL]
 

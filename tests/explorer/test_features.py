@@ -29,7 +29,8 @@ def column(found, name):
 def test_the_table_has_density_and_highest_value_of_every_feature(client, opened):
     found = client.get("/api/features").json()
     stored = opened.stored
-    assert found["n"] == opened.n_latents and found["n_rows"] == N_ROWS
+    assert found["n"] == opened.n_latents
+    assert found["n_rows"] == N_ROWS
     for latent in range(opened.n_latents):
         own = stored.values[(stored.indices == latent) & (stored.values > 0)]
         assert column(found, "density")[latent] == pytest.approx(
