@@ -172,3 +172,17 @@ def test_every_control_has_a_name(page):
     for control in page.locator("main :is(input, select, button)").all():
         snapshot = control.aria_snapshot()
         assert re.search(r'"[^"]+"|: \S', snapshot), snapshot
+
+
+def test_what_is_focused_stays_so_when_rows_come_and_go(page):
+    open_page(page)
+    link = page.locator("tr[data-place='15'] td.label a")
+    link.focus()
+    page.locator(".windowed").evaluate("box => box.scrollBy(0, 700)")
+    page.locator("td.latent", has_text="50").wait_for()
+    assert page.locator("tr[data-place='0']").count() == 0
+    assert link.evaluate("one => one === document.activeElement")
+    page.get_by_role("button", name="Density").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    assert page.locator("th[aria-sort=ascending]").inner_text() == "Density ▲"

@@ -16,20 +16,31 @@ export function windowed({ columns, label, head, row, signal }) {
   const widths = h("colgroup", {}, columns.map(([, name]) => h("col", { class: name })));
   const table = h("table", { "aria-label": label }, widths, h("thead", {}, h("tr", {}, columns.map(head))), body);
   const box = h("div", { class: "windowed", tabindex: "0" }, table);
-  let [n, at, shown, waits] = [0, -1, "", false];
+  const drawn = new Map(); // place → its row
+  let [n, at, waits] = [0, -1, false];
 
-  function draw({ anew = false } = {}) {
+  /** Rows that stay in sight stay as they are, and with them what is focused. */
+  function draw() {
     const first = Math.max(0, Math.floor(box.scrollTop / HEIGHT) - BEYOND);
     const end = Math.min(n, first + Math.ceil((box.clientHeight || 800) / HEIGHT) + 2 * BEYOND);
-    if (!anew && shown === `${first} ${end}`) return;
-    shown = `${first} ${end}`;
+    for (const [place, line] of drawn) {
+      if (place >= first && place < end) continue;
+      line.remove();
+      drawn.delete(place);
+    }
     above.style.height = `${first * HEIGHT}px`;
     below.style.height = `${(n - end) * HEIGHT}px`;
-    const rows = [];
-    for (let i = first; i < end; i += 1) {
-      rows.push(h("tr", { "aria-rowindex": i + 2, "aria-selected": i === at ? "true" : null, "data-place": i }, row(i)));
+    let before = above;
+    for (let place = first; place < end; place += 1) {
+      if (!drawn.has(place)) {
+        const line = h("tr", { "aria-rowindex": place + 2, "data-place": place }, row(place));
+        drawn.set(place, line);
+        before.after(line);
+      }
+      before = drawn.get(place);
     }
-    body.replaceChildren(above, ...rows, below);
+    body.querySelector("[aria-selected]")?.removeAttribute("aria-selected");
+    drawn.get(at)?.setAttribute("aria-selected", "true");
   }
 
   function choose(place) {
@@ -38,12 +49,15 @@ export function windowed({ columns, label, head, row, signal }) {
     const room = box.clientHeight - 2 * HEIGHT; // the heading covers one
     if (at >= 0 && top < box.scrollTop) box.scrollTop = top;
     else if (at >= 0 && top > box.scrollTop + room) box.scrollTop = top - room;
-    draw({ anew: true });
+    draw();
   }
 
   function setRows(count, { chosen = -1 } = {}) {
     n = count;
     table.setAttribute("aria-rowcount", n + 1);
+    drawn.clear();
+    body.replaceChildren(above, below);
+    below.style.height = `${n * HEIGHT}px`; // room to scroll to the chosen one
     box.scrollTop = 0;
     choose(chosen);
   }
@@ -58,7 +72,9 @@ export function windowed({ columns, label, head, row, signal }) {
   }
 
   function drawHead() {
+    const focused = [...table.tHead.querySelectorAll("button")].indexOf(document.activeElement);
     table.tHead.rows[0].replaceChildren(...columns.map(head));
+    table.tHead.querySelectorAll("button")[focused]?.focus();
   }
 
   box.addEventListener("scroll", drawSoon, { signal, passive: true });
