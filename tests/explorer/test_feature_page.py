@@ -87,7 +87,9 @@ def test_texts_are_shown_short_or_full(page, monkeypatch):
     page.locator(".examples .full").first.wait_for()
     assert first.inner_text().endswith(" of words")
     assert page.url.endswith("?text=full")
-    page.get_by_role("button", name="Full texts").click()
+    full = page.get_by_role("button", name="Full texts")
+    assert full.get_attribute("aria-pressed") == "true"
+    full.click()
     page.locator(".examples .short").first.wait_for()
     assert first.inner_text().endswith(" …")
 

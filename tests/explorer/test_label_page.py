@@ -130,6 +130,8 @@ def test_a_dead_feature_shows_what_it_nearly_responds_to(page):
     assert page.locator("#tab-near[aria-selected=true]").is_visible()
     assert page.locator(".examples li").count() == 20
     assert page.locator("#tab-top").is_disabled()
+    # Nothing can be searched by a feature that has no highest value.
+    assert page.get_by_role("link", name="Use in search").count() == 0
     page.goto("/features?state=dead")
     page.get_by_text("1 of 64 features").wait_for()
 

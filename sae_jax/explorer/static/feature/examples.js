@@ -43,7 +43,7 @@ export function drawExamples({ found, view, keep, expand }) {
 
   const [first, ...rest] = tabs;
   const bar = h("div", { class: "tabs", role: "tablist", "aria-label": "Examples by strength", onkeydown: move }, first, h("span", { class: "soft small", "aria-hidden": "true" }, "tenths, strongest first"), rest);
-  const long = h("button", { type: "button", title: "The beginnings of long texts, or all of them (e)", "aria-pressed": view.text === "full", onclick: expand }, "Full texts");
+  const long = h("button", { type: "button", title: "The beginnings of long texts, or all of them (e)", "aria-pressed": String(view.text === "full"), onclick: expand }, "Full texts");
   choose(view.tab);
   return h("section", { class: "examples" }, h("div", { class: "toolbar" }, h("h2", {}, "Examples"), bar, long), shown);
 }

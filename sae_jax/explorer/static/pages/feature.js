@@ -83,13 +83,18 @@ function drawHead(page) {
     h(
       "div",
       { class: "actions" },
-      h("a", { class: "button", href: `/search?feature=${latent}`, title: "The documents nearest to this feature's direction" }, "Use in search"),
-      h("a", { class: "button", href: `/search?w=${latent}:100`, title: "A search with this feature at 100 % of its highest value" }, "Add as slider"),
+      found.feature.state === "dead" ? null : inSearch(latent),
       copy,
       h("a", { class: "button", href: `/api/feature/${latent}`, "data-whole-page": true, title: "All that this page shows, as JSON" }, "JSON"),
     ),
   );
 }
+
+/** Not of a dead feature, which has no highest value to take a percentage of. */
+const inSearch = (latent) => [
+  h("a", { class: "button", href: `/search?feature=${latent}`, title: "The documents nearest to this feature's direction" }, "Use in search"),
+  h("a", { class: "button", href: `/search?w=${latent}:100`, title: "A search with this feature at 100 % of its highest value" }, "Add as slider"),
+];
 
 function drawFacts({ feature, n_on, n_rows }) {
   if (feature.state === "dead") return missing(`This feature is never on in this corpus (0 of ${count(n_rows)} documents). What it nearly responds to is below.`);
