@@ -34,6 +34,9 @@ def test_brackets_walk_to_the_features_beside_it(page):
     page.locator("h1", has_text="#4").wait_for()
     page.keyboard.press("[")
     page.locator("h1", has_text="#3").wait_for()
+    with page.expect_response("**/api/features"):
+        page.keyboard.press(".")
+    page.wait_for_url("**/feature/*?tab=near")
     open_page(page, "/feature/0")
     page.keyboard.press("[")
     assert page.locator("h1").inner_text() == "#0 feature 0"

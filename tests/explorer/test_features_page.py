@@ -79,18 +79,18 @@ def test_a_feature_is_chosen_and_opened_by_keys_and_found_again(page):
     open_page(page, "/features?sort=-latent")
     for key in "jjjk":
         page.keyboard.press(key)
-    assert page.locator("tr[aria-selected]").locator(".latent").inner_text() == "62"
+    assert page.locator("tr[aria-current]").locator(".latent").inner_text() == "62"
     page.keyboard.press("Enter")
     page.wait_for_url("**/feature/62")
     page.go_back()
-    page.locator("tr[aria-selected]").wait_for()
-    assert page.locator("tr[aria-selected]").locator(".latent").inner_text() == "62"
+    page.locator("tr[aria-current]").wait_for()
+    assert page.locator("tr[aria-current]").locator(".latent").inner_text() == "62"
     for _ in range(25):
         page.keyboard.press("j")
-    assert page.locator("tr[aria-selected]").locator(".latent").inner_text() == "37"
+    assert page.locator("tr[aria-current]").locator(".latent").inner_text() == "37"
     inside = """row => row.getBoundingClientRect().bottom
         <= row.closest(".windowed").getBoundingClientRect().bottom"""
-    assert page.locator("tr[aria-selected]").evaluate(inside)
+    assert page.locator("tr[aria-current]").evaluate(inside)
 
 
 def test_enter_on_a_button_is_the_buttons(page):

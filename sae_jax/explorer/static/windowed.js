@@ -13,9 +13,13 @@ export function windowed({ columns, label, head, row, signal }) {
   const above = h("tr", { class: "space", "aria-hidden": "true" });
   const below = h("tr", { class: "space", "aria-hidden": "true" });
   const body = h("tbody", {});
-  const widths = h("colgroup", {}, columns.map(([, name]) => h("col", { class: name })));
+  const widths = h(
+    "colgroup",
+    {},
+    columns.map(([, name]) => h("col", { class: name })),
+  );
   const table = h("table", { "aria-label": label }, widths, h("thead", {}, h("tr", {}, columns.map(head))), body);
-  const box = h("div", { class: "windowed", tabindex: "0" }, table);
+  const box = h("div", { class: "windowed", tabindex: "0", role: "region", "aria-label": label }, table);
   const drawn = new Map(); // place → its row
   let [n, at, waits] = [0, -1, false];
 
@@ -39,8 +43,8 @@ export function windowed({ columns, label, head, row, signal }) {
       }
       before = drawn.get(place);
     }
-    body.querySelector("[aria-selected]")?.removeAttribute("aria-selected");
-    drawn.get(at)?.setAttribute("aria-selected", "true");
+    body.querySelector("[aria-current]")?.removeAttribute("aria-current");
+    drawn.get(at)?.setAttribute("aria-current", "true");
   }
 
   function choose(place) {

@@ -16,7 +16,19 @@ export function drawExamples({ found, view, keep, expand }) {
   TENTHS.forEach((name, i) => (rows[name] = examples.deciles[i]));
   const shown = h("div", { id: "examples", role: "tabpanel", "aria-labelledby": "tab-top", tabindex: "0" });
   const tabs = TABS.map((name) =>
-    h("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "examples", title: what(name, n_on), disabled: !rows[name].length, onclick: () => choose(name) }, NAMES[name] ?? name),
+    h(
+      "button",
+      {
+        type: "button",
+        role: "tab",
+        id: `tab-${name}`,
+        "aria-controls": "examples",
+        title: what(name, n_on),
+        disabled: !rows[name].length,
+        onclick: () => choose(name),
+      },
+      NAMES[name] ?? name,
+    ),
   );
 
   function choose(name) {
@@ -42,8 +54,23 @@ export function drawExamples({ found, view, keep, expand }) {
   }
 
   const [first, ...rest] = tabs;
-  const bar = h("div", { class: "tabs", role: "tablist", "aria-label": "Examples by strength", onkeydown: move }, first, h("span", { class: "soft small", "aria-hidden": "true" }, "tenths, strongest first"), rest);
-  const long = h("button", { type: "button", title: "The beginnings of long texts, or all of them (e)", "aria-pressed": String(view.text === "full"), onclick: expand }, "Full texts");
+  const bar = h(
+    "div",
+    { class: "tabs", role: "tablist", "aria-label": "Examples by strength", onkeydown: move },
+    first,
+    h("span", { class: "soft small", "aria-hidden": "true" }, "tenths, strongest first"),
+    rest,
+  );
+  const long = h(
+    "button",
+    {
+      type: "button",
+      title: "The beginnings of long texts, or all of them (e)",
+      "aria-pressed": String(view.text === "full"),
+      onclick: expand,
+    },
+    "Full texts",
+  );
   choose(view.tab);
   return h("section", { class: "examples" }, h("div", { class: "toolbar" }, h("h2", {}, "Examples"), bar, long), shown);
 }
@@ -75,8 +102,21 @@ function drawRows(rows, { name, found, view }) {
 }
 
 function others({ others: features, url }) {
-  const links = features.map((one) => h("bdi", { title: one.percent === null ? null : `${Math.round(one.percent)} % of its highest value` }, featureLink(one)));
+  const links = features.map((one) =>
+    h(
+      "bdi",
+      { title: one.percent === null ? null : `${Math.round(one.percent)} % of its highest value` },
+      featureLink(one),
+    ),
+  );
   const source = url ? h("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, "source") : null;
   if (!links.length && !source) return null;
-  return h("p", { class: "others small soft" }, links.length ? "also on: " : null, links.map((link, i) => [i ? " · " : "", link]), source && links.length ? " · " : "", source);
+  return h(
+    "p",
+    { class: "others small soft" },
+    links.length ? "also on: " : null,
+    links.map((link, i) => [i ? " · " : "", link]),
+    source && links.length ? " · " : "",
+    source,
+  );
 }

@@ -52,7 +52,9 @@ export function apply(features, query) {
   const number = query.q.trim().match(/^#(\d+)$/)?.[1];
   const given = (name) => query[name] !== "" && Number.isFinite(Number(query[name]));
   const tests = [
-    number === undefined ? words.length && ((one) => words.every((word) => one.words.includes(word))) : (one) => one.latent === Number(number),
+    number === undefined
+      ? words.length && ((one) => words.every((word) => one.words.includes(word)))
+      : (one) => one.latent === Number(number),
     query.state && ((one) => one.state === query.state),
     query.source && ((one) => (one.source ?? "none") === query.source),
     given("f1") && ((one) => one.f1 !== null && one.f1 >= Number(query.f1)),
@@ -60,7 +62,10 @@ export function apply(features, query) {
     given("to") && ((one) => 100 * one.density <= Number(query.to)),
     given("family") && ((one) => one.family.includes(Number(query.family))),
   ].filter(Boolean);
-  return sorted(features.filter((one) => tests.every((test) => test(one))), query.sort);
+  return sorted(
+    features.filter((one) => tests.every((test) => test(one))),
+    query.sort,
+  );
 }
 
 /** What a feature lacks comes last in either direction; of equals the lower number first. */

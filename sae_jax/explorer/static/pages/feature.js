@@ -18,12 +18,17 @@ const N_SHOWN = 8; // neighbours before "more"
 export async function show(root, context) {
   const { url, argument, meta, signal, navigate } = context;
   const latent = argument;
-  const view = { tab: url.searchParams.get("tab"), text: url.searchParams.get("text"), test: url.searchParams.get("test") ?? "" };
+  const view = {
+    tab: url.searchParams.get("tab"),
+    text: url.searchParams.get("text"),
+    test: url.searchParams.get("test") ?? "",
+  };
   if (!TABS.includes(view.tab)) view.tab = "top";
   if (view.text !== "full") view.text = "short";
 
   const query = () => ({ tab: view.tab === "top" ? "" : view.tab, text: view.text === "short" ? "" : view.text });
-  const keep = () => setAddress(address(`/feature/${latent}`, { ...query(), test: view.test, run: url.searchParams.get("run") }));
+  const keep = () =>
+    setAddress(address(`/feature/${latent}`, { ...query(), test: view.test, run: url.searchParams.get("run") }));
   /** Where the next feature is looked at in the same way. */
   const to = (other) => address(`/feature/${other}`, query());
   const path = () => address(`/api/feature/${encodeURIComponent(latent)}`, { text: query().text });
@@ -46,7 +51,14 @@ export async function show(root, context) {
       drawHead(page),
       drawFacts(found),
       drawWhy(found),
-      h("div", { class: "cards four" }, drawHistogram(found), drawAlike(found, to), drawTogether(found, to), drawFamilies(found)),
+      h(
+        "div",
+        { class: "cards four" },
+        drawHistogram(found),
+        drawAlike(found, to),
+        drawTogether(found, to),
+        drawFamilies(found),
+      ),
       drawTester(page),
       drawExamples(page),
       drawHistory(page),
@@ -72,39 +84,85 @@ async function random(signal) {
 function drawHead(page) {
   const { found, to, meta } = page;
   const { latent } = found.feature;
-  const beside = (other, text, key) => (other === null ? h("span", { class: "soft" }, text(latent)) : h("a", { href: to(other), title: `The feature of this number (${key})` }, text(other)));
-  const copy = h("button", { type: "button", id: "copy", title: "A link to this, with the run that it is of (y)" }, "Copy link");
+  const beside = (other, text, key) =>
+    other === null
+      ? h("span", { class: "soft" }, text(latent))
+      : h("a", { href: to(other), title: `The feature of this number (${key})` }, text(other));
+  const copy = h(
+    "button",
+    { type: "button", id: "copy", title: "A link to this, with the run that it is of (y)" },
+    "Copy link",
+  );
   copy.addEventListener("click", () => copyLink({ meta, button: copy }));
   return h(
     "div",
     { class: "head" },
-    h("nav", { class: "steps", "aria-label": "Features by number" }, beside(found.previous, (i) => (found.previous === null ? "‹" : `‹ ${i}`), "["), beside(found.next, (i) => (found.next === null ? "›" : `${i} ›`), "]")),
+    h(
+      "nav",
+      { class: "steps", "aria-label": "Features by number" },
+      beside(found.previous, (i) => (found.previous === null ? "‹" : `‹ ${i}`), "["),
+      beside(found.next, (i) => (found.next === null ? "›" : `${i} ›`), "]"),
+    ),
     drawName(page),
     h(
       "div",
       { class: "actions" },
       found.feature.state === "dead" ? null : inSearch(latent),
       copy,
-      h("a", { class: "button", href: `/api/feature/${latent}`, "data-whole-page": true, title: "All that this page shows, as JSON" }, "JSON"),
+      h(
+        "a",
+        {
+          class: "button",
+          href: `/api/feature/${latent}`,
+          "data-whole-page": true,
+          title: "All that this page shows, as JSON",
+        },
+        "JSON",
+      ),
     ),
   );
 }
 
 /** Not of a dead feature, which has no highest value to take a percentage of. */
 const inSearch = (latent) => [
-  h("a", { class: "button", href: `/search?feature=${latent}`, title: "The documents nearest to this feature's direction" }, "Use in search"),
-  h("a", { class: "button", href: `/search?w=${latent}:100`, title: "A search with this feature at 100 % of its highest value" }, "Add as slider"),
+  h(
+    "a",
+    { class: "button", href: `/search?feature=${latent}`, title: "The documents nearest to this feature's direction" },
+    "Use in search",
+  ),
+  h(
+    "a",
+    {
+      class: "button",
+      href: `/search?w=${latent}:100`,
+      title: "A search with this feature at 100 % of its highest value",
+    },
+    "Add as slider",
+  ),
 ];
 
 function drawFacts({ feature, n_on, n_rows }) {
-  if (feature.state === "dead") return missing(`This feature is never on in this corpus (0 of ${count(n_rows)} documents). What it nearly responds to is below.`);
-  const wide = feature.state === "dense" ? missing("Dense: it is on in more than a tenth of all documents, and may stand for what most of them share.") : null;
+  if (feature.state === "dead")
+    return missing(
+      `This feature is never on in this corpus (0 of ${count(n_rows)} documents). What it nearly responds to is below.`,
+    );
+  const wide =
+    feature.state === "dense"
+      ? missing("Dense: it is on in more than a tenth of all documents, and may stand for what most of them share.")
+      : null;
   const facts = [
     [feature.state, "alive: on in some documents; dense: in more than a tenth; dead: in none."],
     [`on in ${fine(feature.density)} of documents (${count(n_on)} of ${count(n_rows)})`, "Its density."],
     [`highest ${score(feature.highest)}`, "Its highest value in this corpus, which percentages refer to."],
   ];
-  return [h("p", { class: "facts" }, facts.map(([text, title]) => h("span", { class: "mono", title }, text))), wide];
+  return [
+    h(
+      "p",
+      { class: "facts" },
+      facts.map(([text, title]) => h("span", { class: "mono", title }, text)),
+    ),
+    wide,
+  ];
 }
 
 const card = (title, said, ...children) => h("section", { class: "card" }, h("h2", { title: said }, title), children);
@@ -116,7 +174,11 @@ function drawHistogram({ feature, histogram: own, n_on }) {
     "Values",
     "How many documents have which value; the axis of counts is logarithmic.",
     histogram(own.counts, { highest: own.highest, label }),
-    h("p", { class: "soft small" }, `Documents by value, log scale. ${percent(own.share_of_zeros, 2)} have 0 and are not drawn.`),
+    h(
+      "p",
+      { class: "soft small" },
+      `Documents by value, log scale. ${percent(own.share_of_zeros, 2)} have 0 and are not drawn.`,
+    ),
   );
 }
 
@@ -132,29 +194,49 @@ function list(lines) {
   return [items, more];
 }
 
-const line = (feature, said, ...numbers) => h("li", {}, h("bdi", {}, featureLink(feature)), h("span", { class: "mono soft", title: said }, numbers));
+const line = (feature, said, ...numbers) =>
+  h("li", {}, h("bdi", {}, featureLink(feature)), h("span", { class: "mono soft", title: said }, numbers));
 
 function drawAlike({ alike, unlike }) {
-  const lines = (group) => group.map((one) => line(one, "Cosine of the two decoder directions.", signed(one.cosine, 2)));
+  const lines = (group) =>
+    group.map((one) => line(one, "Cosine of the two decoder directions.", signed(one.cosine, 2)));
   return card(
     "Nearest directions",
     "Features by the cosine of their decoder directions with this one's.",
     list(lines(alike)),
-    unlike.length ? h("details", {}, h("summary", {}, "Most opposite"), h("ul", { class: "plain" }, lines(unlike))) : null,
+    unlike.length
+      ? h("details", {}, h("summary", {}, "Most opposite"), h("ul", { class: "plain" }, lines(unlike)))
+      : null,
   );
 }
 
 function drawTogether({ together, feature }) {
-  const said = ({ n_rows, lift, overlap }) => `Both are on in ${count(n_rows)} documents: ${fine(overlap)} of those of this feature, and ${lift.toFixed(1)} times as many as chance expects (lift).`;
-  const lines = together.map((one) => line(one, said(one), `${fine(one.overlap)} ×${one.lift >= 10 ? Math.round(one.lift) : one.lift.toFixed(1)}`));
+  const said = ({ n_rows, lift, overlap }) =>
+    `Both are on in ${count(n_rows)} documents: ${fine(overlap)} of those of this feature, and ${lift.toFixed(1)} times as many as chance expects (lift).`;
+  const lines = together.map((one) =>
+    line(one, said(one), `${fine(one.overlap)} ×${one.lift >= 10 ? Math.round(one.lift) : one.lift.toFixed(1)}`),
+  );
   const none = feature.state === "dead" ? "It is never on." : "No other feature is on with it beyond chance.";
-  return card("On together with", "Features that are on in the same documents beyond chance: the share of this feature's documents, and the lift.", lines.length ? list(lines) : h("p", { class: "soft" }, none));
+  return card(
+    "On together with",
+    "Features that are on in the same documents beyond chance: the share of this feature's documents, and the lift.",
+    lines.length ? list(lines) : h("p", { class: "soft" }, none),
+  );
 }
 
 function drawFamilies({ families, missing_families }) {
   if (missing_families) return card("Families", "", missing(missing_families));
   const lines = families.map(({ number, n_members, parent }) =>
-    h("li", {}, h("a", { class: "name", href: `/family/${number}` }, h("bdi", {}, nameOf(parent))), h("span", { class: "mono soft", title: "Features in this family." }, count(n_members))),
+    h(
+      "li",
+      {},
+      h("a", { class: "name", href: `/family/${number}` }, h("bdi", {}, nameOf(parent))),
+      h("span", { class: "mono soft", title: "Features in this family." }, count(n_members)),
+    ),
   );
-  return card("Families", "By the feature that is the family's parent, with the number of features in it.", lines.length ? h("ul", { class: "plain" }, lines) : h("p", { class: "soft" }, "It is in none."));
+  return card(
+    "Families",
+    "By the feature that is the family's parent, with the number of features in it.",
+    lines.length ? h("ul", { class: "plain" }, lines) : h("p", { class: "soft" }, "It is in none."),
+  );
 }

@@ -24,7 +24,12 @@ const COLUMNS = [
 export async function show(root, context) {
   const body = h("div", {});
   root.append(h("h1", {}, "Features"), body);
-  await filled(body, () => get("/api/features", context), (table) => drawn(table, context), { ...context, rows: 12 });
+  await filled(
+    body,
+    () => get("/api/features", context),
+    (table) => drawn(table, context),
+    { ...context, rows: 12 },
+  );
 }
 
 function drawn(table, { url, meta, signal, navigate }) {
@@ -85,7 +90,13 @@ function drawn(table, { url, meta, signal, navigate }) {
   requestAnimationFrame(() => !signal.aborted && changed({}, { at: query.at }));
   const lacks = [meta.missing.labels, meta.missing.families].filter(Boolean);
   const notes = ignored.map((one) => `The address says ${one}, which is not known here and was left out.`);
-  return [...[...lacks, ...notes].map(missing), form.element, h("div", { class: "toolbar" }, form.buttons, total), nothing, rows.box];
+  return [
+    ...[...lacks, ...notes].map(missing),
+    form.element,
+    h("div", { class: "toolbar" }, form.buttons, total),
+    nothing,
+    rows.box,
+  ];
 }
 
 /** The columns of the answer as one object a feature, as other pages have it. */
@@ -107,7 +118,12 @@ function heading([text, name, said], query, sortBy) {
   const [down, by] = query.sort.startsWith("-") ? [true, query.sort.slice(1)] : [false, query.sort];
   const here = by === name;
   const next = here ? `${down ? "" : "-"}${name}` : `${SORTS[name].first}${name}`;
-  const button = h("button", { type: "button", title: said, onclick: () => sortBy(next) }, text, here ? (down ? " ▼" : " ▲") : "");
+  const button = h(
+    "button",
+    { type: "button", title: said, onclick: () => sortBy(next) },
+    text,
+    here ? (down ? " ▼" : " ▲") : "",
+  );
   return h("th", { scope: "col", class: name, "aria-sort": here ? (down ? "descending" : "ascending") : null }, button);
 }
 
@@ -120,7 +136,13 @@ function cells(feature, table, meta) {
     h("td", { class: "latent number" }, latent),
     h("td", { class: "label", title: feature.label }, h("bdi", {}, featureLink(feature))),
     h("td", { class: "f1" }, chip(feature)),
-    h("td", { class: "density number" }, h("span", { title: said }, fine(density)), " ", bar(Math.log1p(n) / Math.log1p(table.n_rows), said)),
+    h(
+      "td",
+      { class: "density number" },
+      h("span", { title: said }, fine(density)),
+      " ",
+      bar(Math.log1p(n) / Math.log1p(table.n_rows), said),
+    ),
     h("td", { class: "highest number" }, score(feature.highest)),
     meta.missing.families ? null : h("td", { class: "family number" }, families, feature.family.length > 3 ? "…" : ""),
   ];
@@ -134,15 +156,52 @@ function controls({ table, query, changed, random, csv }) {
     return element;
   };
   const number = (name, properties) => put(name, h("input", { type: "number", step: "any", min: 0, ...properties }));
-  const choice = (name, options) => put(name, h("select", {}, options.map(([value, text]) => h("option", { value }, text))));
-  const interesting = h("button", { type: "button", title: "Alive, F1 of .8 or more, on in .01 % to 1 % of the documents.", onclick: () => changed(isInteresting(query) ? CLEAR : { ...CLEAR, ...INTERESTING }) }, "Interesting");
+  const choice = (name, options) =>
+    put(
+      name,
+      h(
+        "select",
+        {},
+        options.map(([value, text]) => h("option", { value }, text)),
+      ),
+    );
+  const interesting = h(
+    "button",
+    {
+      type: "button",
+      title: "Alive, F1 of .8 or more, on in .01 % to 1 % of the documents.",
+      onclick: () => changed(isInteresting(query) ? CLEAR : { ...CLEAR, ...INTERESTING }),
+    },
+    "Interesting",
+  );
   const known = table.columns.family.some((one) => one.length);
   const element = h(
     "form",
     { class: "toolbar filters", onsubmit: (event) => event.preventDefault() },
     h("label", { class: "wide" }, "Label ", put("q", h("input", { type: "search", placeholder: "words, or #417" }))),
-    h("label", {}, "State ", choice("state", [["", "all"], ["alive", "alive"], ["dense", "dense"], ["dead", "dead"]])),
-    h("label", {}, "From ", choice("source", [["", "any"], ["keywords", "keywords"], ["llm", "LLM"], ["you", "edited"], ["none", "unlabelled"]])),
+    h(
+      "label",
+      {},
+      "State ",
+      choice("state", [
+        ["", "all"],
+        ["alive", "alive"],
+        ["dense", "dense"],
+        ["dead", "dead"],
+      ]),
+    ),
+    h(
+      "label",
+      {},
+      "From ",
+      choice("source", [
+        ["", "any"],
+        ["keywords", "keywords"],
+        ["llm", "LLM"],
+        ["you", "edited"],
+        ["none", "unlabelled"],
+      ]),
+    ),
     h("label", {}, "F1 ≥ ", number("f1", { max: 1 })),
     h("label", {}, "Density ≥ ", number("from", { max: 100 }), " %"),
     h("label", {}, "≤ ", number("to", { max: 100 }), " %"),
@@ -152,7 +211,11 @@ function controls({ table, query, changed, random, csv }) {
     interesting,
     h("button", { type: "button", title: "A random one of these (.)", onclick: random }, "Random"),
     h("button", { type: "button", onclick: () => changed(CLEAR) }, "Clear"),
-    h("button", { type: "button", title: "What is listed here, as a file of comma-separated values", onclick: csv }, "CSV"),
+    h(
+      "button",
+      { type: "button", title: "What is listed here, as a file of comma-separated values", onclick: csv },
+      "CSV",
+    ),
   ];
   function draw() {
     for (const [name, input] of Object.entries(inputs)) {
