@@ -204,7 +204,7 @@ function controls({ table, query, changed, random, csv }) {
     ),
     h("label", {}, "F1 ≥ ", number("f1", { max: 1 })),
     h("label", {}, "Density ≥ ", number("from", { max: 100 }), " %"),
-    h("label", {}, "≤ ", number("to", { max: 100 }), " %"),
+    h("label", {}, "Density ≤ ", number("to", { max: 100 }), " %"),
     known ? h("label", {}, "Family ", number("family", { step: 1 })) : null,
   );
   const buttons = [
