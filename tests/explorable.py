@@ -6,7 +6,8 @@ import json
 import pathlib
 import shutil
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -107,14 +108,22 @@ def silence(run: pathlib.Path, latent: int) -> None:
     feature_tables.make(codes.open_codes(stored.folder), W_dec=np.asarray(sae.W_dec), out=out)
 
 
+def until(holds: Callable[[], bool], *, seconds: float = 10) -> None:
+    """Waits; the page's own policy forbids Playwright's wait_for_function."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come to hold"
+        time.sleep(0.02)
+
+
 def open_run(run: pathlib.Path, **options: Any) -> Opened:
     return Opened.open(Options(run, say=lambda line: None, **options))
 
 
 @contextlib.contextmanager
-def served(opened: Opened) -> Iterator[str]:
-    """The address of a server of it on a free port."""
-    listening = serve.listen("127.0.0.1", 0)
+def served(opened: Opened, *, port: int = 0) -> Iterator[str]:
+    """The address of a server of it, on a free port if none is given."""
+    listening = serve.listen("127.0.0.1", port)
     config = uvicorn.Config(create_app(opened), log_level="error", lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

@@ -63,14 +63,15 @@ def encode(opened: Opened, request: Request) -> dict[str, Any]:
         latent: a feature whose value is told even where it is not among the k strongest.
     """
     parameters = Parameters(request, "text", "latent")
-    if not parameters.text("text").strip():
+    text = parameters.text("text")
+    if not text.strip():
         raise UsageError("text is empty; expected some words to find the features of.")
     asked = opened.latent(parameters.text("latent")) if "latent" in parameters else None
     opened.missing_encoder()  # loads it once, however many ask; the next line says what lacks
-    query = opened.search.text(parameters.text("text"))
+    query = opened.queries.of(("q", text), lambda: opened.search.text(text))
     pre_acts = _pre_acts(opened, query.vector)
     return {
-        "text": parameters.text("text"),
+        "text": text,
         "k": opened.dictionary.sae.k,
         "features": [
             opened.feature(latent) | _strength(opened, latent, value) | {"rank": rank}
