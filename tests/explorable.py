@@ -1,8 +1,10 @@
 """A run with all that the explorer shows, and a server of it in this process."""
 
 import contextlib
+import dataclasses
 import json
 import pathlib
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,12 +15,12 @@ import uvicorn
 from searchable import make_run
 from tiny import planted_rows
 
-from sae_jax.analysis import encode, feature_tables
+from sae_jax.analysis import codes, encode, feature_tables
 from sae_jax.data.shards import open_shards
 from sae_jax.explorer import serve
 from sae_jax.explorer.app import create_app
 from sae_jax.explorer.opened import Opened, Options
-from sae_jax.notebook import load
+from sae_jax.notebook import load, open_corpus
 
 N_ROWS = 1_500
 EVIL = "<script>document.title = 'stolen'</script><img src=x onerror=alert(1)>"
@@ -74,6 +76,36 @@ def make_explorable(folder: pathlib.Path) -> pathlib.Path:
     lines.append({"latent": 21, "state": "too few rows", "text": "", "method": "keywords"} | of)
     (out / "labels.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
     return run
+
+
+def copy_of(run: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+    """For a test that writes into it."""
+    return shutil.copytree(run, folder / "run")
+
+
+def silence(run: pathlib.Path, latent: int) -> None:
+    """Takes this latent out of the stored codes, so that it is on in no row."""
+    sae = load(run)
+    stored = encode.open_run_codes(run, sae, open_corpus(run, sae))
+    off = stored.indices == latent
+    values = np.where(off, 0, stored.values)
+    order = np.argsort(-values, axis=1, kind="stable")
+    n_on = stored.n_on.copy()
+    others = np.repeat(np.arange(len(n_on)), n_on) != latent
+    n_on[latent] = 0
+    arrays = {
+        "values": np.take_along_axis(values, order, axis=1),
+        "indices": np.take_along_axis(np.asarray(stored.indices), order, axis=1),
+        "latent_starts": np.concatenate([[0], np.cumsum(n_on)]),
+        "latent_rows": stored.latent_rows[others],
+        "latent_values": stored.latent_values[others],
+    }
+    for name, array in arrays.items():
+        np.save(stored.folder / f"{name}.npy", array)
+    manifest = dataclasses.replace(stored.manifest, n_on=int(n_on.sum()))
+    codes.write_manifest(manifest, folder=stored.folder)
+    out = feature_tables.folder_for(run, stored)
+    feature_tables.make(codes.open_codes(stored.folder), W_dec=np.asarray(sae.W_dec), out=out)
 
 
 def until(holds: Callable[[], bool], *, seconds: float = 10) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
@@ -18,7 +19,7 @@ from starlette.types import ASGIApp
 
 from sae_jax.data.numbers import to_json
 from sae_jax.errors import EncoderError, SaeJaxError, ShardError
-from sae_jax.explorer import searching
+from sae_jax.explorer import feature, features, searching
 from sae_jax.explorer.guard import Guard
 from sae_jax.explorer.opened import Opened
 from sae_jax.explorer.parameters import ForbiddenError, NotThereError, Parameters
@@ -51,11 +52,18 @@ class Explorer:
                 self.opened = Opened.open(self.opened.options)
 
     def route(self, path: str, handler: Handler, *, method: str = "GET") -> Route:
-        """Whatever the handler returns becomes JSON; it runs in a thread of its own."""
+        """Whatever the handler returns becomes JSON; it runs in a thread of its own.
 
-        def endpoint(request: Request) -> Response:
+        A thread cannot wait for the request's body: it is read before, into its state.
+        """
+
+        def answer(request: Request) -> Response:
             found = handler(self.opened, request)
             return found if isinstance(found, Response) else as_json(found, request=request)
+
+        async def endpoint(request: Request) -> Response:
+            request.state.body = await request.body()
+            return await run_in_threadpool(answer, request)
 
         return Route(path, endpoint, methods=[method])
 
@@ -79,6 +87,10 @@ def create_app(opened: Opened, *, host: str = "127.0.0.1") -> ASGIApp:
         explorer.route("/api/search.csv", searching.as_csv),
         explorer.route("/api/search/block", searching.block),
         explorer.route("/api/reload", reload, method="POST"),
+        explorer.route("/api/features", features.features),
+        explorer.route("/api/encode", features.encode),
+        explorer.route("/api/feature/{latent}", feature.feature),
+        explorer.route("/api/feature/{latent}/label", feature.edit_label, method="POST"),
         Mount("/static", _Static(directory=STATIC)),
     ]
     handlers: dict[Any, Any] = {

@@ -31,9 +31,10 @@ class Labels:
         self.folder, self.run_fingerprint = folder, run_fingerprint
         self._lock = threading.Lock()
         self._of: dict[int, list[Label]] = {}
+        self.n_edits = 0  # of this process: what was made of the labels before is old
         for source, file in SOURCES.items():
             path = folder / file
-            for line in path.read_text().splitlines() if path.exists() else ():
+            for line in path.read_text("utf-8").splitlines() if path.exists() else ():
                 self._add(json.loads(line), source=source)
         self.name = {latent: text for latent in self._of if (text := self._name(latent))}
 
@@ -57,13 +58,14 @@ class Labels:
         }  # fmt: skip
         with self._lock:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with (self.folder / SOURCES["you"]).open("a") as file:
+            with (self.folder / SOURCES["you"]).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
             self._add(record, source="you")
             name = self._name(latent)
             self.name = {i: own for i, own in self.name.items() if i != latent}
             if name:
                 self.name[latent] = name
+            self.n_edits += 1
 
     def _name(self, latent: int) -> str | None:
         label = self.current(latent)

@@ -136,7 +136,7 @@ class Opened:
 
     def state(self, latent: int) -> str:
         """ "dead", "dense" or "alive"."""
-        if not self.stored.n_on[latent]:
+        if not self.density[latent]:
             return "dead"
         return "dense" if self.density[latent] > DENSE else "alive"
 

@@ -1,8 +1,10 @@
 """What a request asks for, checked: an unknown or bad parameter is an error that says so."""
 
 import difflib
+import json
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from starlette.requests import Request
 
@@ -68,6 +70,20 @@ class Parameters:
             if not math.isfinite(found[key]):
                 raise UsageError(f"{name}={word!r}: expected a finite number.")
         return found
+
+
+def body(request: Request, *known: str) -> dict[str, Any]:
+    """The object that a request was sent with; raises UsageError on one of other fields."""
+    try:
+        found = json.loads(request.state.body)
+    except (ValueError, RecursionError):
+        raise UsageError("the body cannot be read; expected an object in JSON.") from None
+    if not isinstance(found, dict):
+        raise UsageError(f"the body is {type(found).__name__} in JSON; expected an object.")
+    for name in found:
+        if name not in known:
+            raise UsageError(f"there is no field {name[:40]!r}{_nearest(name, known)}.")
+    return found
 
 
 def whole(text: str, *, of: str, low: int, high: int) -> int:

@@ -18,6 +18,7 @@ document.addEventListener("keydown", (event) => {
   if (event.metaKey || event.altKey || (event.ctrlKey && !["k", "z"].includes(event.key))) return;
   const typing = event.target.closest("input:not([type=range]):not([type=checkbox]), textarea, select");
   if (typing && !event.ctrlKey) return;
+  if (event.key === "Enter" && event.target.closest("a, button, summary")) return; // it has its own
   const key = event.ctrlKey ? `Ctrl+${event.key}` : event.key;
   const found = known.get(`${pending} ${key}`) ?? known.get(key);
   pending = key;

@@ -19,3 +19,10 @@ export const signed = (value, digits = 3) => (value < 0 ? "" : "+") + score(valu
 
 export const seconds = (milliseconds) =>
   milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
+
+/** Of two digits however small: 12 %, 2.1 %, 0.042 %; 0 is 0 %. */
+export const fine = (share) => {
+  const value = 100 * share;
+  if (value === 0 || value >= 10) return `${Math.round(value)} %`;
+  return `${value.toPrecision(2)} %`;
+};
