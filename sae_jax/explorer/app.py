@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from sae_jax.data.numbers import to_json
 from sae_jax.errors import EncoderError, SaeJaxError, ShardError
+from sae_jax.explorer import documents, families, find
 from sae_jax.explorer.guard import Guard
 from sae_jax.explorer.opened import Opened
 from sae_jax.explorer.parameters import ForbiddenError, NotThereError, Parameters
@@ -72,6 +73,14 @@ def create_app(opened: Opened, *, host: str = "127.0.0.1") -> ASGIApp:
         explorer.route("/healthz", health),
         explorer.route("/api/meta", meta),
         explorer.route("/api/reload", reload, method="POST"),
+        explorer.route("/api/families", families.families),
+        explorer.route("/api/families/ratios", families.ratios),
+        explorer.route("/api/family/{number}", families.family),
+        explorer.route("/api/family/{number}/matrix", families.matrix),
+        explorer.route("/api/document/{row:path}", documents.document),
+        explorer.route("/api/documents", documents.documents),
+        explorer.route("/api/keywords", documents.keywords),
+        explorer.route("/api/find", find.find),
         Mount("/static", _Static(directory=STATIC)),
     ]
     handlers: dict[Any, Any] = {

@@ -78,14 +78,17 @@ class Documents:
         ).fetchone()
         return None if found is None else int(found[0])
 
-    def with_words(self, words: str, *, k: int) -> Found:
-        """The k best of the rows that hold all of these words, by BM25."""
+    def with_words(self, words: str, *, k: int, most_ranked: int = MOST_RANKED) -> Found:
+        """The k best of the rows that hold all of these words, by BM25.
+
+        Where more than `most_ranked` hold them, the first by row.
+        """
         asked = " ".join(f'"{word}"' for word in WORD.findall(words))
         if not asked:
             return Found([], 0)
         matching = "FROM words WHERE words MATCH ?"
         (n,) = self._connection.execute(f"SELECT count(*) {matching}", [asked]).fetchone()
-        order = "ORDER BY bm25(words), rowid" if n <= MOST_RANKED else ""
+        order = "ORDER BY bm25(words), rowid" if n <= most_ranked else ""
         found = self._connection.execute(f"SELECT rowid {matching} {order} LIMIT ?", [asked, k])
         return Found([int(row) for (row,) in found], int(n))
 

@@ -1,0 +1,68 @@
+// The members of a family from general to specific, each once; branches open by key or click.
+
+import { h } from "./dom.js";
+import { count, percent } from "./numbers.js";
+import { chip, featureLink, nameOf } from "./parts.js";
+
+const OPEN = 40; // members: so many and fewer are all shown at once
+
+/** A feature below several parents stands below the rarest of them; the others are named. */
+export function drawTree({ members, edges, shared }) {
+  const of = new Map(members.map((one) => [one.latent, one]));
+  const parents = new Map(members.map((one) => [one.latent, []]));
+  for (const [parent, child] of edges) parents.get(child).push(parent);
+  const root = members[0].latent;
+  const below = new Map(members.map((one) => [one.latent, []]));
+  for (const { latent } of members.slice(1)) {
+    const own = parents.get(latent).sort((one, other) => of.get(one).density - of.get(other).density);
+    below.get(own[0] ?? root).push(latent);
+  }
+  const tree = { of, parents, below, shared, sizes: new Map() };
+  const branch = drawBranch(root, tree, members.length <= OPEN);
+  const top = h("ul", { class: "tree" }, branch);
+  top.querySelector("details")?.setAttribute("open", "");
+  const filter = h("input", { type: "search", placeholder: "filter members", "aria-label": "Filter members", oninput: () => choose() });
+  const list = h("ul", { class: "tree flat", hidden: true });
+  const choose = () => {
+    const words = filter.value.trim().toLowerCase();
+    top.hidden = Boolean(words);
+    list.hidden = !words;
+    const kept = words ? members.filter((one) => nameOf(one).toLowerCase().includes(words)) : [];
+    list.replaceChildren(...kept.map((one) => h("li", {}, node(one.latent, tree))));
+    if (words && !kept.length) list.replaceChildren(h("li", { class: "soft" }, "No member of this label."));
+  };
+  const all = (open) => () => top.querySelectorAll("details").forEach((one) => (one.open = open));
+  const buttons = [h("button", { type: "button", onclick: all(true) }, "Open all"), h("button", { type: "button", onclick: all(false) }, "Close all")];
+  return h("div", {}, h("div", { class: "toolbar" }, filter, buttons), top, list);
+}
+
+function drawBranch(latent, tree, open) {
+  const children = tree.below.get(latent);
+  if (!children.length) return h("li", { class: "leaf" }, node(latent, tree));
+  const inside = h("ul", {}, children.map((child) => drawBranch(child, tree, open)));
+  return h("li", {}, h("details", { open }, h("summary", {}, node(latent, tree, size(latent, tree))), inside));
+}
+
+function size(latent, tree) {
+  if (!tree.sizes.has(latent)) {
+    const own = tree.below.get(latent).reduce((sum, child) => sum + 1 + size(child, tree), 0);
+    tree.sizes.set(latent, own);
+  }
+  return tree.sizes.get(latent);
+}
+
+function node(latent, tree, n = 0) {
+  const one = tree.of.get(latent);
+  const [, ...others] = tree.parents.get(latent);
+  const also = others.length > 0 && h("span", { class: "chip", title: `Also below ${others.map((other) => nameOf(tree.of.get(other))).join("; ")}` }, `+${others.length} above`);
+  const elsewhere = tree.shared[latent];
+  const inOthers = elsewhere && h("span", { class: "chip", title: `Also in family ${elsewhere.join(", ")}` }, elsewhere.length > 1 ? `in ${elsewhere.length} more families` : "in one more family");
+  const dense = h("span", { class: "number soft", title: "Share of documents on which it is on" }, percent(one.density, 2));
+  return h("span", { class: "node", dir: "auto" }, dot(one), featureLink(one), n > 0 && h("span", { class: "soft small" }, ` ${count(n)} below`), chip(one), also, inOthers, " ", dense);
+}
+
+/** The larger, the more documents it is on for; the scale is logarithmic, from 1 in 100,000 to all. */
+function dot({ density }) {
+  const size = density ? 4 + 1.6 * Math.max(0, 5 + Math.log10(density)) : 3;
+  return h("span", { class: "dot", "aria-hidden": "true", style: { width: `${size}px`, height: `${size}px` } });
+}
