@@ -49,7 +49,7 @@ def keywords(opened: Opened, request: Request) -> dict[str, Any]:
         raise NotThereError(
             f"{opened.search.reader.folder} has no texts, so there is nothing to find words in."
         )
-    found = opened.documents.with_words(asked.text("q"), k=k)
+    found = opened.documents.with_words(asked.text("q"), k=k, most_ranked=MOST_RANKED)
     return {
         "rows": opened.shown(found.rows),
         "n": found.n,

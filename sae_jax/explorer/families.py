@@ -72,13 +72,15 @@ def matrix(opened: Opened, request: Request) -> dict[str, Any]:
     """Of its parent and the children that are on most often, in an order that shows blocks."""
     Parameters(request)
     one = _named(opened, request)
-    latents = np.array(one.members[:MOST_IN_MATRIX])
-    overlap = together.overlap(opened.stored, latents).toarray()
+    chosen = one.members[:MOST_IN_MATRIX]
+    overlap = together.overlap(opened.stored, chosen).toarray()
     np.fill_diagonal(overlap, 1)
-    order = together.ordered(overlap)
-    directions = opened.dictionary.W_dec[latents[order]]
+    # The parent stands first: it overlaps with all of them, and would cut through the blocks.
+    order = [0, *(1 + place for place in together.ordered(overlap[1:, 1:]))]
+    latents = [chosen[place] for place in order]
+    directions = opened.dictionary.W_dec[latents]
     return {
-        "latents": [opened.feature(int(latent)) for latent in latents[order]],
+        "latents": [opened.feature(latent) for latent in latents],
         "n_members": len(one.members),
         "overlap": np.round(overlap[np.ix_(order, order)].astype(float), 4).tolist(),
         "cosine": np.round((directions @ directions.T).astype(float), 4).tolist(),

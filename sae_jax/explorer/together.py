@@ -18,9 +18,7 @@ class Sums(NamedTuple):
     sums: Float[np.ndarray, " n"]
 
 
-def overlap(
-    stored: StoredCodes, members: list[int] | Int[np.ndarray, " n"]
-) -> sparse.csr_array:
+def overlap(stored: StoredCodes, members: list[int]) -> sparse.csr_array:
     """Of each two of them the rows on which both are on, over the rows of the rarer."""
     rows = [stored.rows_of(latent) for latent in members]
     starts = np.cumsum([0, *map(len, rows)])

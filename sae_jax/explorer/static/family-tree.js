@@ -5,6 +5,7 @@ import { count, percent } from "./numbers.js";
 import { chip, featureLink, nameOf } from "./parts.js";
 
 const OPEN = 40; // members: so many and fewer are all shown at once
+const MOST = 40; // children of one member, before the others are asked for
 
 /** A feature below several parents stands below the rarest of them; the others are named. */
 export function drawTree({ members, edges, shared }) {
@@ -39,8 +40,19 @@ export function drawTree({ members, edges, shared }) {
 function drawBranch(latent, tree, open) {
   const children = tree.below.get(latent);
   if (!children.length) return h("li", { class: "leaf" }, node(latent, tree));
-  const inside = h("ul", {}, children.map((child) => drawBranch(child, tree, open)));
+  const inside = h("ul", {}, children.slice(0, MOST).map((child) => drawBranch(child, tree, open)));
+  if (children.length > MOST) inside.append(restOf(children.slice(MOST), tree, open));
   return h("li", {}, h("details", { open }, h("summary", {}, node(latent, tree, size(latent, tree))), inside));
+}
+
+function restOf(children, tree, open) {
+  const rest = h("li", { class: "leaf" }, h("button", { type: "button", onclick: () => show() }, `Show ${count(children.length)} more`));
+  const show = () => {
+    const drawn = children.map((child) => drawBranch(child, tree, open));
+    rest.replaceWith(...drawn);
+    drawn[0].querySelector("summary, a").focus();
+  };
+  return rest;
 }
 
 function size(latent, tree) {
@@ -54,15 +66,16 @@ function size(latent, tree) {
 function node(latent, tree, n = 0) {
   const one = tree.of.get(latent);
   const [, ...others] = tree.parents.get(latent);
-  const also = others.length > 0 && h("span", { class: "chip", title: `Also below ${others.map((other) => nameOf(tree.of.get(other))).join("; ")}` }, `+${others.length} above`);
+  const also = others.length > 0 && h("span", { class: "chip", title: `Also below ${others.map((other) => nameOf(tree.of.get(other))).join("; ")}` }, others.length > 1 ? `+${others.length} parents` : "+1 parent");
   const elsewhere = tree.shared[latent];
-  const inOthers = elsewhere && h("span", { class: "chip", title: `Also in family ${elsewhere.join(", ")}` }, elsewhere.length > 1 ? `in ${elsewhere.length} more families` : "in one more family");
+  const inOthers = elsewhere && h("span", { class: "chip", title: `Also in family ${elsewhere.join(", ")}` }, elsewhere.length > 1 ? `+${elsewhere.length} families` : "+1 family");
   const dense = h("span", { class: "number soft", title: "Share of documents on which it is on" }, percent(one.density, 2));
-  return h("span", { class: "node", dir: "auto" }, dot(one), featureLink(one), n > 0 && h("span", { class: "soft small" }, ` ${count(n)} below`), chip(one), also, inOthers, " ", dense);
+  const below = n > 0 && h("span", { class: "soft small" }, ` ${count(n)} below`);
+  return h("span", { class: "node" }, dot(one), h("span", {}, h("bdi", {}, featureLink(one)), below, chip(one), also, inOthers), dense);
 }
 
-/** The larger, the more documents it is on for; the scale is logarithmic, from 1 in 100,000 to all. */
+/** The larger, the more documents it is on for; the scale is logarithmic, from 1 in 10,000. */
 function dot({ density }) {
-  const size = density ? 4 + 1.6 * Math.max(0, 5 + Math.log10(density)) : 3;
+  const size = 3 + (density ? 2.6 * Math.max(0, 4 + Math.log10(density)) : 0);
   return h("span", { class: "dot", "aria-hidden": "true", style: { width: `${size}px`, height: `${size}px` } });
 }

@@ -126,8 +126,8 @@ function namedGroups(found, meta) {
   );
   const places = found.go.map((one) =>
     one.kind === "feature"
-      ? option(`/feature/${one.latent}`, `Go to feature ${one.latent}`, h("span", { class: "soft" }, one.label))
-      : option(`/document/${one.row}`, `Go to document ${one.row}`, h("span", { class: "soft" }, cut(one.title || one.text || ""))),
+      ? option(`/feature/${one.latent}`, `Go to feature ${one.latent} `, h("span", { class: "soft" }, one.label))
+      : option(`/document/${one.row}`, `Go to document ${one.row} `, h("span", { class: "soft" }, cut(one.title || one.text || ""))),
   );
   const nameless = meta.missing.labels && "no labels yet: see `sae-jax label`";
   const without = meta.missing.families && "none were made: see `sae-jax families`";
@@ -141,7 +141,7 @@ function namedGroups(found, meta) {
 function documentGroup(found, query, meta) {
   const words = query.match(/[\p{L}\p{N}]+/gu) ?? [];
   const lines = found.documents.map((one) =>
-    option(`/document/${one.row}`, one.title && h("strong", {}, cut(one.title)), " ", marked(cut(one.text ?? ""), words)),
+    option(`/document/${one.row}`, one.title && h("strong", {}, cut(one.title)), " ", marked(around(one.text ?? "", words), words)),
   );
   const why = meta.missing.texts ? "this corpus has no texts to find words in" : "none has these words";
   const first = found.ranked ? "" : ", the first";
@@ -151,6 +151,14 @@ function documentGroup(found, query, meta) {
 const title = (name, lines, n) => (n > lines.length ? `${name}, ${lines.length} of ${count(n)}` : name);
 
 const cut = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST)} …` : text);
+
+/** A piece of the text that has one of these words in it. */
+function around(text, words) {
+  const lower = text.toLowerCase();
+  const places = words.map((word) => lower.indexOf(word.toLowerCase())).filter((at) => at >= 0);
+  const start = Math.min(...places) - LONGEST / 3;
+  return start > LONGEST / 3 && places.length ? `… ${cut(text.slice(start).replace(/^\S*\s/, ""))}` : cut(text);
+}
 
 /** Where it holds nothing, why. */
 function group(name, lines, why) {

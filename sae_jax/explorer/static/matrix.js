@@ -4,16 +4,18 @@ import { h } from "./dom.js";
 import { score } from "./numbers.js";
 import { nameOf } from "./parts.js";
 
-const WIDTH = 440; // pixels, or less
+const WIDTH = 400; // pixels, or less
 const NAMED = 24; // more features have cells too small for a name beside them
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
-/** `what` says what a value is. */
+/** `what` says what a value is. The first feature is the parent, whose values would outshine the others. */
 export function matrixFigure(values, features, { title, what, named = true, signal }) {
   const n = features.length;
   const cell = Math.max(5, Math.min(20, Math.floor(WIDTH / n)));
-  const highest = Math.max(...values.flatMap((row, i) => row.filter((_, j) => i !== j)), 0.01);
-  const [strongest] = pairsOf(values);
+  const pairs = pairsOf(values);
+  const [strongest] = pairs;
+  const highest = Math.max((pairs.find(({ j }) => j > 0) ?? strongest)?.value ?? 0, 0.01);
+  const above = strongest?.value > highest ? "≥ " : "";
   const readout = h("p", { class: "readout small", role: "status" }, "Point at a cell, or walk by the arrow keys.");
   const said = strongest && `Highest: ${nameOf(features[strongest.i])} and ${nameOf(features[strongest.j])}, ${score(strongest.value, 2)}.`;
   const canvas = h("canvas", {
@@ -50,7 +52,7 @@ export function matrixFigure(values, features, { title, what, named = true, sign
   return h(
     "figure",
     { class: "matrix" },
-    h("figcaption", {}, h("h3", {}, title), h("p", { class: "soft small" }, `${what}. `, h("span", { class: "scale" }, h("span", { class: "number" }, "0"), h("span", { class: "ramp" }), h("span", { class: "number" }, score(highest, 2))))),
+    h("figcaption", {}, h("h3", {}, title), h("p", { class: "soft small" }, `${what}. `, h("span", { class: "scale" }, h("span", { class: "number" }, "0"), h("span", { class: "ramp" }), h("span", { class: "number" }, above + score(highest, 2))))),
     h("div", { class: "square" }, named && n <= NAMED ? h("ol", { "aria-hidden": "true" }, names) : null, canvas),
     readout,
   );

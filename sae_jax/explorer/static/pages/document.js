@@ -26,15 +26,15 @@ function draw(found, { meta, signal, navigate }) {
     head(found, { meta, signal, navigate }),
     h(
       "div",
-      { class: "columns-2" },
+      { class: "columns-2 document-columns" },
       h("section", { "aria-label": "Text" }, text(one, meta), fields(one)),
-      h("section", { "aria-labelledby": "features" }, h("h2", { id: "features" }, `Features (${found.features.length} of ${found.k} on)`), explained(found), features(found.features)),
-    ),
-    h(
-      "div",
-      { class: "cards near" },
-      near("Nearest by embedding", found.near.dense, "Cosine of the embeddings with every other document."),
-      near("Nearest by features", found.near.code, "Cosine of the sparse codes: which features are on, and how strongly. Documents without a common feature have 0."),
+      h("section", { class: "beside", "aria-labelledby": "features" }, h("h2", { id: "features" }, `Features (${found.features.length} of ${found.k} on)`), explained(found), features(found.features)),
+      h(
+        "div",
+        {},
+        near("Nearest by embedding", found.near.dense, "Cosine of the embeddings with every other document."),
+        near("Nearest by features", found.near.code, "Cosine of the sparse codes: which features are on, and how strongly. Documents without a common feature have 0."),
+      ),
     ),
   );
 }
@@ -54,7 +54,7 @@ function head({ document: one, n_rows: n }, { meta, signal, navigate }) {
     "div",
     { class: "head" },
     h("p", { class: "soft small steps" }, step(one.row - 1, "previous document", "["), `document ${count(one.row)} of ${count(n)}`, step(one.row + 1, "next document", "]")),
-    h("h1", { dir: "auto" }, one.title || `Document ${one.row}`),
+    h("h1", { dir: "auto", title: one.title || null }, one.title || `Document ${count(one.row)}`),
     h(
       "p",
       { class: "actions" },
@@ -75,11 +75,15 @@ function text(one, meta) {
 
 /** All that its record says beside the text; nothing of it is a link. */
 function fields(one) {
-  const known = Object.entries(one.fields ?? {});
-  const shown = (value) => (typeof value === "string" ? value : JSON.stringify(value));
-  const lines = [["row", String(one.row)], ["id", one.id], ...known.map(([name, value]) => [name, shown(value)])];
+  const known = Object.entries(one.fields ?? {}).filter(([name]) => name !== "row");
+  const lines = [["row", String(one.row)], ["id", one.id], ...known.map(([name, value]) => [name, words(value)])];
   const line = ([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", { dir: "auto" }, value));
   return h("table", { class: "fields" }, h("tbody", {}, lines.map(line)));
+}
+
+function words(value) {
+  if (Array.isArray(value) && value.every((one) => typeof one !== "object")) return value.join(", ") || "–";
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 function explained({ reconstruction: made }) {
@@ -106,7 +110,8 @@ function features(found) {
     h(
       "li",
       {},
-      h("span", { class: "of" }, featureLink(one), chip(one)),
+      h("bdi", {}, featureLink(one)),
+      h("span", { class: "chips" }, chip(one)),
       bar(one.percent / 100, `${score(one.percent, 0)} % of the highest value of this feature`),
       h("span", { class: "number", title: "Share of the feature’s highest value in this corpus" }, `${score(one.percent, 0)} %`),
       h("span", { class: "number soft", title: "Its value in this document’s code" }, score(one.value, 3)),
@@ -117,5 +122,5 @@ function features(found) {
 function near(name, found, how) {
   const line = (one) => h("li", { dir: "auto" }, h("span", { class: "number", dir: "ltr" }, score(one.score, 3)), documentLine(one));
   const none = h("p", { class: "soft" }, "There is none.");
-  return h("section", { class: "card" }, h("h2", {}, name), h("p", { class: "soft small" }, how), found.length ? h("ol", { class: "ranked" }, found.map(line)) : none);
+  return h("section", { class: "near" }, h("h2", {}, name), h("p", { class: "soft small" }, how), found.length ? h("ol", { class: "ranked" }, found.map(line)) : none);
 }

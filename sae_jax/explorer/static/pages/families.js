@@ -12,9 +12,9 @@ export const title = "Families";
 const MOST = 300; // lines at once
 const COLUMNS = [
   ["name", "Family", "Named after its parent, the most general feature in it."],
-  ["members", "Members", "Features in it, its parent among them."],
-  ["ratio", "R", "Mean overlap of the parent with its children, over that of two children with each other. Above 1 the parent is more general than they are."],
-  ["density", "Parent’s density", "Share of documents on which the parent is on."],
+  ["members", "Members", "Features in it, its parent among them.", "number"],
+  ["ratio", "R", "Mean overlap of the parent with its children, over that of two children with each other. Above 1 the parent is more general than they are.", "number"],
+  ["density", "Parent’s density", "Share of documents on which the parent is on.", "number wide-only"],
 ];
 const BY = {
   name: (one) => nameOf(one.parent).toLowerCase(),
@@ -43,9 +43,9 @@ function drawAll(found, { url, signal }) {
   const lines = h("tbody");
   const said = h("p", { class: "soft small", role: "status" });
   const more = h("button", { type: "button", onclick: () => ((most = Infinity), draw()) }, "Show all");
-  const heads = COLUMNS.map(([name, text, what]) => {
+  const heads = COLUMNS.map(([name, text, what, kind]) => {
     const button = h("button", { type: "button", class: "sort", title: what, onclick: () => change("sort", name) }, text);
-    return h("th", { scope: "col", "data-name": name, class: name === "name" ? null : "number" }, button);
+    return h("th", { scope: "col", "data-name": name, class: kind }, button);
   });
   const draw = () => {
     const sort = state.sort in BY ? state.sort : "members";
@@ -82,11 +82,11 @@ function drawAll(found, { url, signal }) {
       "div",
       { class: "toolbar" },
       field("q", "Label", { type: "search", placeholder: "filter by label" }),
-      field("members", "At least", { type: "number", min: "0", step: "1", class: "short", placeholder: "members", "aria-label": "At least so many members" }),
-      field("ratio", "R at least", { type: "number", min: "0", step: "any", class: "short", placeholder: "R" }),
+      field("members", "Members at least", { type: "number", min: "0", step: "1", class: "short" }),
+      field("ratio", "R at least", { type: "number", min: "0", step: "any", class: "short" }),
       said,
     ),
-    h("div", { class: "wide" }, h("table", { class: "families" }, h("thead", {}, h("tr", {}, heads, h("th", { scope: "col" }, h("span", { class: "unseen" }, "Use")))), lines)),
+    h("div", { class: "wide" }, h("table", { class: "families" }, h("thead", {}, h("tr", {}, heads, h("th", { scope: "col", class: "wide-only" }, h("span", { class: "unseen" }, "Use")))), lines)),
     more,
     aboutMaking(found),
   ];
@@ -109,8 +109,8 @@ function line(one) {
     h("td", {}, name, chip(one.parent)),
     h("td", { class: "number" }, count(one.n_members)),
     h("td", { class: "number" }, ratio),
-    h("td", { class: "number" }, share(one.parent.density)),
-    h("td", { class: "use small" }, use),
+    h("td", { class: "number wide-only" }, share(one.parent.density)),
+    h("td", { class: "use small wide-only" }, use),
   );
 }
 

@@ -29,11 +29,11 @@ function draw(found, { meta, signal, navigate }) {
     head(found, { meta, signal, navigate }),
     h(
       "div",
-      { class: "columns-2 family-columns" },
+      { class: "columns-2" },
       h("section", { "aria-labelledby": "members" }, h("h2", { id: "members" }, `Members (${count(found.n_members)})`), drawTree(found)),
-      h("section", { "aria-labelledby": "strongest" }, h("h2", { id: "strongest" }, "Strongest documents"), strongest(found)),
+      h("section", { class: "beside", "aria-labelledby": "strongest" }, h("h2", { id: "strongest" }, "Strongest documents"), strongest(found)),
+      matrices(found, { signal }),
     ),
-    matrices(found, { signal }),
     h("p", { class: "soft small" }, found.note),
   ];
 }
@@ -54,8 +54,8 @@ function head(found, { meta, signal, navigate }) {
     "div",
     { class: "head" },
     h("p", { class: "soft small steps" }, step(number - 1, "previous family", "["), `family ${number}`, step(number + 1, "next family", "]")),
-    h("h1", { dir: "auto" }, nameOf(found.parent), chip(found.parent)),
-    h("p", { class: "soft" }, `${count(found.n_members)} members · `, h("span", { title: "The highest sum of its members’ values in one document; 100 % of the family’s slider." }, `highest sum ${score(found.highest, 2)}`), " · ", h("a", { href: `/feature/${found.parent.latent}` }, `parent: feature ${found.parent.latent}`)),
+    h("h1", { dir: "auto", title: nameOf(found.parent) }, nameOf(found.parent)),
+    h("p", { class: "soft" }, `${count(found.n_members)} members · `, h("span", { title: "The highest sum of its members’ values in one document; 100 % of the family’s slider." }, `highest sum ${score(found.highest, 2)}`), " · ", h("a", { href: `/feature/${found.parent.latent}` }, `parent: feature ${found.parent.latent}`), chip(found.parent)),
     h(
       "p",
       { class: "actions" },
@@ -78,7 +78,7 @@ function strongest({ rows, n_members: n }) {
         { class: "small soft with", dir: "ltr" },
         bar(row.percent / 100, `${score(row.percent, 0)} % of the family’s highest sum`),
         h("span", { class: "number", title: "Sum of its members’ values here, and how many of them are on" }, `${score(row.value, 2)} · ${row.n_on} of ${count(n)} on`),
-        row.features.map((one) => h("span", { class: "part" }, featureLink(one))),
+        row.features.map((one) => h("bdi", { class: "part", title: nameOf(one) }, featureLink(one))),
       ),
     );
   return h("ol", { class: "documents" }, rows.map(line));
@@ -97,7 +97,8 @@ function drawMatrices(made, { signal }) {
   const { latents, n_members: n } = made;
   const chosen = latents.length < n ? `The parent and its ${latents.length - 1} most frequent of ${count(n - 1)} children. ` : "";
   const ratio = made.ratio === null ? "R is not known: no two of its children are ever on together." : `R ${score(made.ratio, 1)}: the parent overlaps with its children ${score(made.ratio, 1)} times as much as they do with each other.`;
-  const pair = ({ i, j, value }) => h("li", {}, featureLink(latents[i]), h("span", { class: "soft" }, " with "), featureLink(latents[j]), " ", h("span", { class: "number" }, score(value, 2)));
+  const pair = ({ i, j, value }) => h("li", {}, h("bdi", {}, featureLink(latents[i])), h("span", { class: "soft" }, " with "), h("bdi", {}, featureLink(latents[j])), " ", h("span", { class: "number" }, score(value, 2)));
+  const children = pairsOf(made.overlap).filter(({ j, value }) => j > 0 && value > 0).slice(0, PAIRS);
   return [
     h("p", {}, chosen, h("span", { title: "Mean overlap parent–child over mean overlap child–child, of all members." }, ratio)),
     h(
@@ -106,7 +107,7 @@ function drawMatrices(made, { signal }) {
       matrixFigure(made.overlap, latents, { title: "On together", what: "Documents on which both are on, over those of the rarer", signal }),
       matrixFigure(made.cosine, latents, { title: "Alike", what: "Cosine of their directions, in the same order", named: false, signal }),
     ),
-    h("h3", {}, "Most often together"),
-    h("ol", { class: "pairs" }, pairsOf(made.overlap).slice(0, PAIRS).map(pair)),
+    h("h3", {}, "Children most often on together"),
+    h("ol", { class: "pairs" }, children.map(pair)),
   ];
 }
