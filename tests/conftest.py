@@ -2,6 +2,11 @@
 
 import os
 import pathlib
+import signal
+
+# A shell's background job ignores Ctrl-C, and so would all processes that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # What one test has compiled the others, and the processes they start, need not compile again.

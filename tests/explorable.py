@@ -4,7 +4,8 @@ import contextlib
 import json
 import pathlib
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,14 @@ def make_explorable(folder: pathlib.Path) -> pathlib.Path:
     lines.append({"latent": 21, "state": "too few rows", "text": "", "method": "keywords"} | of)
     (out / "labels.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
     return run
+
+
+def until(holds: Callable[[], bool], *, seconds: float = 10) -> None:
+    """Waits; the page's own policy forbids Playwright's wait_for_function."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come to hold"
+        time.sleep(0.02)
 
 
 def open_run(run: pathlib.Path, **options: Any) -> Opened:

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from sae_jax.data.numbers import to_json
 from sae_jax.errors import EncoderError, SaeJaxError, ShardError
-from sae_jax.explorer import documents, families, find
+from sae_jax.explorer import documents, families, find, searching
 from sae_jax.explorer.guard import Guard
 from sae_jax.explorer.opened import Opened
 from sae_jax.explorer.parameters import ForbiddenError, NotThereError, Parameters
@@ -72,6 +72,11 @@ def create_app(opened: Opened, *, host: str = "127.0.0.1") -> ASGIApp:
         *(Route(path, _shell) for path in PAGES),
         explorer.route("/healthz", health),
         explorer.route("/api/meta", meta),
+        explorer.route("/api/start", searching.start),
+        explorer.route("/api/encoder", searching.encoder),
+        explorer.route("/api/search", searching.find),
+        explorer.route("/api/search.csv", searching.as_csv),
+        explorer.route("/api/search/block", searching.block),
         explorer.route("/api/reload", reload, method="POST"),
         explorer.route("/api/families", families.families),
         explorer.route("/api/families/ratios", families.ratios),

@@ -51,7 +51,7 @@ def keywords(opened: Opened, request: Request) -> dict[str, Any]:
         )
     found = opened.documents.with_words(asked.text("q"), k=k, most_ranked=MOST_RANKED)
     return {
-        "rows": opened.shown(found.rows),
+        "documents": opened.shown(found.rows),
         "n": found.n,
         "ranked": found.n <= MOST_RANKED,  # else they are the first by row
     }

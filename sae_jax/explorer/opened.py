@@ -1,9 +1,10 @@
 """A run as the explorer has it open: what there is to show, and what is missing and why."""
 
+import collections
 import functools
 import pathlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,9 +19,11 @@ from sae_jax.explorer.parameters import place
 from sae_jax.search import index as indexes
 from sae_jax.search.documents import Document, Documents, open_documents
 from sae_jax.search.families import Family
+from sae_jax.search.query import Query
 from sae_jax.search.session import Search
 
 DENSE = 0.1  # density of a latent that is no longer sparse
+MOST_QUERIES = 256
 SNIPPET = 240  # characters of a text in a list
 
 
@@ -31,6 +34,26 @@ class Options(NamedTuple):
     shards: str = ""
     read_only: bool = False
     say: Callable[[str], None] = print
+
+
+class Recent:
+    """The queries asked last: a page asks for the same one each time that a slider moves."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: collections.OrderedDict[Hashable, Query] = collections.OrderedDict()
+
+    def of(self, name: Hashable, make: Callable[[], Query]) -> Query:
+        with self._lock:
+            if name in self._kept:
+                self._kept.move_to_end(name)
+                return self._kept[name]
+        query = make()
+        with self._lock:
+            self._kept[name] = query
+            while len(self._kept) > MOST_QUERIES:
+                self._kept.popitem(last=False)
+        return query
 
 
 class Opened:
@@ -45,6 +68,7 @@ class Opened:
         self.labels = Labels(self.features, run_fingerprint=stored.manifest.run_fingerprint)
         out = indexes.folder_for(options.run, reader)
         self.documents: Documents | None = open_documents(reader, out=out, say=options.say)
+        self.queries = Recent()
         self.stamp = self._stamp()
         self._encoder_lock = threading.Lock()
         self._ratios: dict[int, float] = {}

@@ -5,13 +5,14 @@ one for each row that it shows. RUN/search/CORPUS/documents.sqlite is made once,
 same records with an index of their words (FTS5, the words' stems).
 """
 
+import contextlib
 import json
 import os
 import pathlib
 import re
 import sqlite3
-import threading
 import uuid
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -59,46 +60,59 @@ class Documents:
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
-        self._own = threading.local()
+        self._idle: list[sqlite3.Connection] = []
+        weakref.finalize(self, _close, self._idle)
 
     def read(self, rows: Sequence[int] | Int64[np.ndarray, " n"]) -> list[Document]:
         """In the order of `rows`, each of which must be one of the corpus."""
         wanted = [int(row) for row in rows]
         marks = ",".join("?" * len(wanted))
-        found = self._connection.execute(
-            f"SELECT row, id, text, fields FROM documents WHERE row IN ({marks})", wanted
-        )
+        asked = f"SELECT row, id, text, fields FROM documents WHERE row IN ({marks})"
+        with self._connection() as connection:
+            found = connection.execute(asked, wanted).fetchall()
         by_row = {row: _document(row, name, text, fields) for row, name, text, fields in found}
         return [by_row[row] for row in wanted]
 
     def row_of(self, name: str) -> int | None:
         """Of the document with this id."""
-        found = self._connection.execute(
-            "SELECT row FROM documents WHERE id = ? LIMIT 1", [name]
-        ).fetchone()
+        asked = "SELECT row FROM documents WHERE id = ? LIMIT 1"
+        with self._connection() as connection:
+            found = connection.execute(asked, [name]).fetchone()
         return None if found is None else int(found[0])
 
-    def with_words(self, words: str, *, k: int, most_ranked: int = MOST_RANKED) -> Found:
+    def with_words(self, words: str, *, k: int, most_ranked: int = 0) -> Found:
         """The k best of the rows that hold all of these words, by BM25.
 
-        Where more than `most_ranked` hold them, the first by row.
+        Where more than `most_ranked` or MOST_RANKED hold them, the first by row.
         """
         asked = " ".join(f'"{word}"' for word in WORD.findall(words))
         if not asked:
             return Found([], 0)
         matching = "FROM words WHERE words MATCH ?"
-        (n,) = self._connection.execute(f"SELECT count(*) {matching}", [asked]).fetchone()
-        order = "ORDER BY bm25(words), rowid" if n <= most_ranked else ""
-        found = self._connection.execute(f"SELECT rowid {matching} {order} LIMIT ?", [asked, k])
+        with self._connection() as connection:
+            (n,) = connection.execute(f"SELECT count(*) {matching}", [asked]).fetchone()
+            order = "ORDER BY bm25(words), rowid" if n <= (most_ranked or MOST_RANKED) else ""
+            asked_rows = f"SELECT rowid {matching} {order} LIMIT ?"
+            found = connection.execute(asked_rows, [asked, k]).fetchall()
         return Found([int(row) for (row,) in found], int(n))
 
-    @property
-    def _connection(self) -> sqlite3.Connection:
-        """This thread's own."""
-        if not hasattr(self._own, "connection"):
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """One that no other thread uses now."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
             address = f"{self.path.absolute().as_uri()}?mode=ro&immutable=1"
-            self._own.connection = sqlite3.connect(address, uri=True)
-        return self._own.connection
+            connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
+
+
+def _close(connections: list[sqlite3.Connection]) -> None:
+    for connection in connections:
+        connection.close()
 
 
 def _document(row: int, name: str, text: str, fields: str) -> Document:

@@ -118,10 +118,10 @@ def test_rows_are_found_by_keywords(client):
     found = client.get("/api/keywords?q=text words&k=3").json()
     assert found["n"] == N_ROWS - 3  # all but those of other texts
     assert found["ranked"] is True
-    assert len(found["rows"]) == 3
-    (one,) = client.get("/api/keywords?q=WORD 77").json()["rows"]
+    assert len(found["documents"]) == 3
+    (one,) = client.get("/api/keywords?q=WORD 77").json()["documents"]
     assert one["row"] == 77
-    assert client.get("/api/keywords?q=").json() == {"rows": [], "n": 0, "ranked": True}
+    assert client.get("/api/keywords?q=").json() == {"documents": [], "n": 0, "ranked": True}
     assert client.get("/api/keywords?q=a&k=0").status_code == 400
 
 
@@ -131,7 +131,7 @@ def test_keywords_in_a_very_common_word_are_not_ranked(client, monkeypatch):
     monkeypatch.setattr(documents, "MOST_RANKED", 100)
     found = client.get("/api/keywords?q=text&k=3").json()
     assert found["ranked"] is False
-    assert [one["row"] for one in found["rows"]] == [0, 1, 2]
+    assert [one["row"] for one in found["documents"]] == [0, 1, 2]
 
 
 def test_without_texts_a_document_is_its_row_and_features(bare_client, found):

@@ -81,7 +81,7 @@ function drawAbout() {
     `${meta.corpus}: ${count(meta.n_rows)} documents`,
     `${count(meta.n_latents)} features (${count(meta.n_alive)} alive), k ${meta.k}`,
     `labels: ${count(meta.n_labels)} of ${count(meta.n_alive)}`,
-    `embeddings ${meta.encoder || "of an unnamed encoder"}`,
+    `embeddings ${meta.encoder && meta.encoder !== "unknown" ? meta.encoder : "of an encoder that is not named"}`,
     `sae_jax ${meta.version}${meta.read_only ? ", read-only" : ""}`,
   ];
   document.getElementById("about").replaceChildren(h("span", { class: "run" }, meta.run), ...parts.map((part) => h("span", {}, part)));

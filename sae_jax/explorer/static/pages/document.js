@@ -22,7 +22,7 @@ function draw(found, { meta, signal, navigate }) {
   setTitle((one.title || `document ${one.row}`).slice(0, SHOWN_TITLE));
   return h(
     "article",
-    { class: "one-document" },
+    {},
     head(found, { meta, signal, navigate }),
     h(
       "div",
