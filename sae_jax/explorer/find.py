@@ -11,7 +11,7 @@ from sae_jax.explorer.opened import Opened
 from sae_jax.explorer.parameters import Parameters
 
 MOST = 6  # of each kind
-MOST_RANKED = 4_000  # rows with a word; to rank 12,000 takes longer than between two keys
+MOST_RANKED = 3_000  # rows with a word; to rank 12,000 takes longer than between two keys
 WORD = re.compile(r"\w+")
 NUMBER = re.compile(r"#?\s*([0-9]{1,16})")
 # Of documents by word, which are many and lie on the disk, and of all else.

@@ -94,6 +94,31 @@ def test_a_member_below_two_parents_stands_once_and_says_so(page, opened):
     assert chip.get_attribute("title").split() == f"Also below {label}".split()
 
 
+def large_family(opened):
+    """As the server describes a family of a hundred, all below its parent."""
+    members = [opened.feature(3)] + [opened.feature(4) | {"latent": i} for i in range(100, 199)]
+    edges = [[3, one["latent"]] for one in members[1:]]
+    return {
+        "number": 0, "parent": members[0], "n_members": 100, "highest": 1.0, "n_families": 1,
+        "members": members, "edges": edges, "shared": {}, "rows": [], "note": "",
+        "matrix_unasked": False,
+    }  # fmt: skip
+
+
+def test_a_large_family_is_a_tree_and_shows_the_rest_and_the_matrix_when_asked(page, opened):
+    page.route("**/api/family/0", lambda route: route.fulfill(json=large_family(opened)))
+    page.goto("/family/0")
+    more = page.get_by_role("button", name="Show 39 more")
+    more.focus()
+    assert page.locator(".tree .name").count() == 61
+    page.keyboard.press("Enter")
+    assert page.locator(".tree .name").count() == 100
+    assert page.evaluate("document.activeElement.textContent") == "feature 160"
+    assert page.locator("canvas").count() == 0
+    page.get_by_role("button", name="Count them").press("Enter")
+    page.locator("canvas").nth(1).wait_for()
+
+
 def test_members_are_filtered_by_label(page):
     page.goto("/family/0")
     box = page.get_by_label("Filter members")
@@ -136,6 +161,16 @@ def test_without_families_both_pages_say_how_to_make_them(bare_page):
     for path in ("/families", "/family/0"):
         bare_page.goto(path)
         bare_page.get_by_role("note").get_by_text("Run `sae-jax families").wait_for()
+
+
+def test_where_none_was_found_it_is_said_and_how_they_are_made(page):
+    none = {"families": [], "method": "ours", "metrics": {}, "note": "A note."}
+    bounds = {"least_share": 0.4, "least_ratio": 2.0, "least_members": 4}
+    page.route("**/api/families", lambda route: route.fulfill(json=none | {"bounds": bounds}))
+    page.goto("/families")
+    page.get_by_text("No family was found").wait_for()
+    page.get_by_text("How these families were made").click()
+    page.get_by_text("on at least 40 % of its own documents").wait_for()
 
 
 def test_pages_fit_a_narrow_window_in_both_themes(page, pictures):

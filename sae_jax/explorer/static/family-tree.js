@@ -4,8 +4,8 @@ import { h } from "./dom.js";
 import { count, percent } from "./numbers.js";
 import { chip, featureLink, nameOf } from "./parts.js";
 
-const OPEN = 40; // members: so many and fewer are all shown at once
-const MOST = 40; // children of one member, before the others are asked for
+const OPEN = 60; // members: so many and fewer are all shown at once
+const MOST = 60; // children of one member, before the others are asked for
 
 /** A feature below several parents stands below the rarest of them; the others are named. */
 export function drawTree({ members, edges, shared }) {

@@ -144,7 +144,7 @@ function documentGroup(found, query, meta) {
     option(`/document/${one.row}`, one.title && h("strong", {}, cut(one.title)), " ", marked(around(one.text ?? "", words), words)),
   );
   const why = meta.missing.texts ? "this corpus has no texts to find words in" : "none has these words";
-  const first = found.ranked ? "" : ", the first";
+  const first = found.ranked ? "" : " (the first, not the best)";
   return group(title("Documents", lines, found.n_documents) + first, lines, why);
 }
 

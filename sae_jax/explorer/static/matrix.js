@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { score } from "./numbers.js";
 import { nameOf } from "./parts.js";
 
-const WIDTH = 400; // pixels, or less
+const WIDTH = 380; // pixels, or less
 const NAMED = 24; // more features have cells too small for a name beside them
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
