@@ -1,8 +1,9 @@
 """A language model for tests: a real HTTP server that understands the prompts, and has faults.
 
 As labeller it names the word that sets the strongest texts apart from those that are off; as
-judge it says yes to texts that hold the label's last word. Which calls go wrong, and how, is
-decided by their bodies and a seed.
+judge of labels it says yes to texts that hold the label's last word; as judge of steering it
+names the topics whose last words are in more, and in fewer, texts than before. Which calls go
+wrong, and how, is decided by their bodies and a seed.
 """
 
 import collections
@@ -23,6 +24,7 @@ FAULTS = {"busy": 5, "error": 5, "hang": 2, "cut_body": 4, "garbage": 5, "cut_te
 N_TIMES = {"busy": 2, "error": 3, "hang": 1, "cut_body": 1}
 N_FULL = 8  # times a word is in prompts about a latent that means it; others hold two or so
 SECTIONS = re.compile(r"\n\n(?=Weaker texts|Texts on which|What do the texts)")
+LISTS = re.compile(r"\n\n(?=List A|List B|Two of these|Which topic)")
 TEXT = re.compile(r"^\[([\d.]+)\] (.*)$", re.MULTILINE)
 
 
@@ -39,6 +41,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.stubborn = ""  # prompts full of this word get garbage for ever
         self.status: int | None = None  # of every answer, where set
         self.seconds = 0.0  # each answer takes
+        self.at_once = self.most_at_once = 0  # calls
         self.lock, self.closing = threading.Lock(), threading.Event()
         self.requests: collections.Counter[str] = collections.Counter()
         self.delivered: collections.Counter[str] = collections.Counter()
@@ -85,7 +88,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             server.headers.append({k.lower(): v for k, v in self.headers.items()})
             fault = server.fault_of(key, prompt, sent=sent, n_messages=len(messages))
             server.faults[fault] += 1
+            server.at_once += 1
+            server.most_at_once = max(server.most_at_once, server.at_once)
         server.closing.wait(server.seconds)
+        with server.lock:
+            server.at_once -= 1
         if server.status:
             said = f"told {server.status}, your key is {server.key}"
             self._send(server.status, {"error": {"message": said}})
@@ -130,6 +137,8 @@ def completion(text: str, *, finish: str = "stop") -> dict[str, Any]:
 
 
 def answer(prompt: str) -> str:
+    if prompt.startswith("Somebody searched"):
+        return topics(prompt)
     return label(prompt) if prompt.startswith("You study") else judgement(prompt)
 
 
@@ -148,6 +157,21 @@ def label(prompt: str) -> str:
 def judgement(prompt: str) -> str:
     word = re.search(r"It is on for: (.*)", prompt).group(1).split()[-1]
     return json.dumps({i: 9 if word in text.split() else 1 for i, text in TEXT.findall(prompt)})
+
+
+def topics(prompt: str) -> str:
+    _, before, after, options, _ = LISTS.split(prompt)
+    rise = {}
+    for line in options.splitlines()[1:]:
+        number, name = line.split(": ", 1)
+        n_after, n_before = (
+            sum(name.split()[-1] in text.split() for text in part.splitlines()[1:])
+            for part in (after, before)
+        )
+        rise[int(number)] = n_after - n_before
+    # Where all are the same, two different ones: the first and the last.
+    found = {"raised": max(rise, key=rise.get), "lowered": min(reversed(rise), key=rise.get)}
+    return f"One is more, one less.\n{json.dumps(found)}"
 
 
 @contextlib.contextmanager

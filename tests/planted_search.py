@@ -32,8 +32,8 @@ class Planted(NamedTuple):
 def make(folder) -> Planted:
     """A row is the sum of its three concepts' directions, and noise.
 
-    Latent i < 16 is concept i; the others are on for rows at random, along directions of
-    their own.
+    A row's text names its concepts. Latent i < 16 is concept i; the others are on for rows at
+    random, along directions of their own.
     """
     rng = np.random.default_rng(2)
     W_dec = np.linalg.qr(rng.normal(size=(D_IN, D_IN)))[0].astype(np.float32)
@@ -46,7 +46,10 @@ def make(folder) -> Planted:
     rows = (values @ W_dec + 0.02 * rng.normal(size=(N_ROWS, D_IN))).astype(np.float32)
     folder.mkdir()
     np.save(folder / "a.npy", rows)
-    texts = (json.dumps({"text": f"query {row}"}) for row in range(N_ROWS))
+    texts = (
+        json.dumps({"text": f"query {row} {' '.join(f'c{i}' for i in sorted(own))}"})
+        for row, own in enumerate(which.tolist())
+    )
     (folder / "texts.jsonl").write_text("\n".join(texts) + "\n")
     reader = open_shards(folder)
     settings = SaeConfig(d_in=D_IN, n_latents=D_IN, k=4, products="dense")

@@ -111,6 +111,14 @@ class KeptChat:
         with self._one_ended:
             self._one_ended.wait_for(lambda: not self.n_under_way, seconds)
 
+    def describe(self) -> str:
+        """What it took."""
+        return (
+            f"{self.n_asked:,} calls, {self.seconds / max(self.n_asked, 1):.1f} s each: "
+            f"{self.tokens_in:,} tokens sent, {self.tokens_out:,} received; {self.n_kept:,} "
+            "were answered before"
+        )
+
     def _asked(self, request: Request) -> Answer:
         answer = self._chat.complete(request)
         self._answers.put(request, answer)
@@ -135,7 +143,7 @@ def held(folder: pathlib.Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UsageError(
-                f"{folder}: another process asks a language model for its labels. Wait for it "
-                "to end, or stop it."
+                f"{folder}: another process asks a language model for what is written there. "
+                "Wait for it to end, or stop it."
             ) from error
         yield

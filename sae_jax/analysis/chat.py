@@ -72,12 +72,17 @@ class OpenAIChat:
     """The endpoint, by the package `openai`, which waits and tries again."""
 
     def __init__(
-        self, *, base_url: str = OPENAI_URL, timeout_seconds: float = TIMEOUT_SECONDS
+        self,
+        *,
+        base_url: str = OPENAI_URL,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        flag: str = "--base_url",  # that names the address, for what is said of errors
     ) -> None:
         package = _import_openai()
         self.base_url = base_url.rstrip("/")
+        self._flag = flag
         self._key = read_key()
-        if problem := address_problem(self.base_url, key=self._key):
+        if problem := address_problem(self.base_url, key=self._key, flag=flag):
             raise EndpointError(problem)
         self._timeout = timeout_seconds
         self._client = package.OpenAI(
@@ -138,7 +143,7 @@ class OpenAIChat:
             if self._key
             else f"Set the environment variable {KEY_VARIABLE}; it is empty.",
             403: f"The key in {KEY_VARIABLE} may not use {request.model}.",
-            404: f"Check --base_url and that the endpoint has the model {request.model}.",
+            404: f"Check {self._flag} and that the endpoint has the model {request.model}.",
         }.get(status, "The account has no credit left.")
         return EndpointError(
             f"{said}. {remedy} Answers so far are kept: the same command goes on from them."
@@ -187,7 +192,7 @@ def _import_openai() -> Any:
         import openai
     except ImportError as error:
         raise EndpointError(
-            "labels by a language model need the package openai, which is not installed: "
+            "asking a language model needs the package openai, which is not installed: "
             "pip install 'sae_jax[llm]'"
         ) from error
     return openai

@@ -53,11 +53,7 @@ def describe(labels: Sequence[LlmLabel], chat: KeptChat, *, most: int, seed: int
     states = [label.state for label in labels]
     counts = ", ".join(f"{states.count(state):,} {state}" for state in sorted(set(states)))
     lines = [f"{len(labels):,} latents: {counts}", *_problems(labels), *_means(labels)]
-    lines.append(
-        f"{chat.n_asked:,} calls, {chat.seconds / max(chat.n_asked, 1):.1f} s each: "
-        f"{chat.tokens_in:,} tokens sent, {chat.tokens_out:,} received; {chat.n_kept:,} were "
-        "answered before"
-    )
+    lines.append(chat.describe())
     named = [label for label in labels if label.scores]
     drawn = np.random.default_rng(seed).permutation(len(named))[:most].tolist()
     lines.append(f"{len(drawn)} of them, drawn at random:")

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from sae_jax.analysis.codes import StoredCodes
 from sae_jax.analysis.labels import LEAST_ROWS, off_rows
-from sae_jax.analysis.records import records_at
+from sae_jax.analysis.records import texts_at
 from sae_jax.data.shards import ShardReader
 
 N_STRONGEST, N_WEAKER = 10, 9  # that name: the strongest, and one of each tenth of the others
@@ -119,9 +119,4 @@ def read_texts(reader: ShardReader, chosen: list[Rows]) -> dict[int, str]:
         UsageError: the embeddings come without texts.
     """
     parts = [rows.all_rows() for rows in chosen]
-    row_ids = np.unique(np.concatenate([*parts, np.zeros(0, np.int64)])).astype(np.int64)
-    records = records_at(reader, row_ids, wanted="texts")
-    return {
-        row: str(record.get("text", ""))
-        for row, record in zip(row_ids.tolist(), records, strict=True)
-    }
+    return texts_at(reader, np.concatenate([*parts, np.zeros(0, np.int64)]).astype(np.int64))

@@ -76,12 +76,12 @@ def ask_for_label(shown: Shown) -> Messages:
         name: "\n".join(f"[{strength:.1f}] {one_line(text)}" for strength, text in texts)
         for name, texts in shown._asdict().items()
     }
-    return _user(LABEL.format(**{name: text or "(none)" for name, text in lists.items()}))
+    return from_user(LABEL.format(**{name: text or "(none)" for name, text in lists.items()}))
 
 
 def ask_for_confidences(label: str, texts: Sequence[str]) -> Messages:
     lines = "\n".join(f"[{i}] {one_line(text)}" for i, text in enumerate(texts, start=1))
-    return _user(JUDGE.format(label=label, n=len(texts), texts=lines))
+    return from_user(JUDGE.format(label=label, n=len(texts), texts=lines))
 
 
 def ask_again(messages: Messages, *, answer: str, problem: str) -> Messages:
@@ -89,13 +89,13 @@ def ask_again(messages: Messages, *, answer: str, problem: str) -> Messages:
     return (
         *messages,
         {"role": "assistant", "content": answer or "(nothing)"},
-        *_user(AGAIN.format(problem=problem)),
+        *from_user(AGAIN.format(problem=problem)),
     )
 
 
-def one_line(text: str) -> str:
+def one_line(text: str, *, most: int = MOST_CHARACTERS) -> str:
     line = " ".join(whole_characters(text).split())
-    return line if len(line) <= MOST_CHARACTERS else line[: MOST_CHARACTERS - 2] + " …"
+    return line if len(line) <= most else line[: most - 2] + " …"
 
 
 def whole_characters(text: str) -> str:
@@ -103,7 +103,7 @@ def whole_characters(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _user(text: str) -> Messages:
+def from_user(text: str) -> Messages:
     # No message of the role "system": the templates of some open models refuse it.
     return ({"role": "user", "content": text},)
 

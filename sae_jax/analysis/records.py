@@ -34,3 +34,13 @@ def records_at(
             "records, as `sae-jax embed` writes them."
         )
     return found
+
+
+def texts_at(reader: ShardReader, row_ids: Int64[np.ndarray, " n"]) -> dict[int, str]:
+    """Of these rows, each once, by row. Raises UsageError as above."""
+    distinct = np.unique(row_ids)
+    records = records_at(reader, distinct, wanted="texts")
+    return {
+        row: str(record.get("text") or "")
+        for row, record in zip(distinct.tolist(), records, strict=True)
+    }

@@ -14,8 +14,6 @@ and asks for none twice, but for up to --n_parallel under way at a kill or a sec
 """
 
 import contextlib
-import json
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,19 +21,16 @@ import numpy as np
 from absl import flags
 
 from sae_jax.cli.arguments import Opened, define_corpus, named_latents, open_run
+from sae_jax.cli.asking import SHARED, define_asking, parameters_of, prices_of, refuse, wait
 from sae_jax.embed.openai import KEY_VARIABLE, OPENAI_URL
 from sae_jax.errors import UsageError
 
 if TYPE_CHECKING:
-    from sae_jax.analysis.answers import KeptChat
     from sae_jax.analysis.codes import StoredCodes
     from sae_jax.analysis.llm_labels import Asked
 
 SHOWN = 5
-LLM_FLAGS = (
-    "base_url", "model", "judge_model", "parameters", "latent", "n_latents", "n_parallel",
-    "timeout_seconds", "dollars_per_million", "dry_run",
-)  # fmt: skip
+LLM_FLAGS = ("base_url", "model", "judge_model", "latent", "n_latents", *SHARED)
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -45,27 +40,18 @@ def define_flags(values: flags.FlagValues) -> None:
     def words(name: str, *, about: str) -> None:
         flags.DEFINE_list(name, [], f"llm: {about}", flag_values=values)
 
-    def number(name: str, default: int | None, *, about: str) -> None:
-        flags.DEFINE_integer(name, default, f"llm: {about}", lower_bound=1, flag_values=values)
-
     define_corpus(values)
     flags.DEFINE_integer("seed", 0, "Of the halves, and of what is drawn.", flag_values=values)
     flags.DEFINE_enum("method", "keywords", ["keywords", "llm"], "Which.", flag_values=values)
     text("base_url", OPENAI_URL, about="address of the endpoint, with its /v1.")
     text("model", "", about=f"model to ask. The key is read from {KEY_VARIABLE} only.")
     text("judge_model", "", about="model that judges, if not the one that names.")
-    text("parameters", '{"temperature": 0}', about="JSON, sent with each call as it is.")
     words("latent", about="which latents, by number; otherwise all, or --n_latents.")
-    number("n_latents", None, about="draw so many of those that are on often enough.")
-    number("n_parallel", 4, about="calls at a time.")
-    flags.DEFINE_float(
-        "timeout_seconds", 120.0, "llm: for one answer; then it is asked for again.",
-        lower_bound=0.1, flag_values=values,
+    flags.DEFINE_integer(
+        "n_latents", None, "llm: draw so many of those that are on often enough.",
+        lower_bound=1, flag_values=values,
     )  # fmt: skip
-    words("dollars_per_million", about="price of tokens sent,received; to say the cost.")
-    flags.DEFINE_boolean(
-        "dry_run", False, "llm: say what is to be asked, and stop.", flag_values=values
-    )
+    define_asking(values)
 
 
 def run(values: flags.FlagValues, arguments: list[str]) -> None:
@@ -73,9 +59,7 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
         _check(values)
         _by_model(values, open_run(arguments, values))
         return
-    for name in LLM_FLAGS:
-        if values[name].present:
-            raise UsageError(f"--{name} does nothing with --method=keywords; add --method=llm.")
+    refuse(values, LLM_FLAGS, flag="method")
     _by_keywords(values, open_run(arguments, values))
 
 
@@ -119,7 +103,7 @@ def _by_model(values: flags.FlagValues, opened: Opened) -> None:
 
     def say_plan(kept: answers.Answers) -> None:
         left = llm_labels.plan(chosen, texts=texts, asked=asked, answers=kept)
-        print(left.describe(dollars_per_million=_prices(values)), flush=True)
+        print(left.describe(dollars_per_million=prices_of(values)), flush=True)
 
     if values.dry_run:
         with contextlib.closing(answers.Answers(path if path.exists() else ":memory:")) as kept:
@@ -144,20 +128,9 @@ def _by_model(values: flags.FlagValues, opened: Opened) -> None:
             n_left_out = llm_report.write(folder, made, of=_origin(stored, asked))
             if n_left_out:
                 print(llm_report.describe_left_out(n_left_out))
-            _wait(asking, seconds=values.timeout_seconds)
+            wait(asking, seconds=values.timeout_seconds)
     print(llm_report.describe(made, asking, most=SHOWN, seed=values.seed))
     print(f"Labels: {folder / llm_report.FILE}")
-
-
-def _wait(asking: "KeptChat", *, seconds: float) -> None:
-    """For answers under way; a second Ctrl-C ends it."""
-    if asking.n_under_way:
-        print(
-            f"Waits up to {seconds:g} s for {asking.n_under_way} answers under way, to keep "
-            "them; Ctrl-C again loses them.",
-            file=sys.stderr,
-        )
-        asking.wait(seconds=seconds)
 
 
 def _origin(stored: "StoredCodes", asked: "Asked") -> dict[str, Any]:
@@ -179,42 +152,19 @@ def _check(values: flags.FlagValues) -> None:
     if values.latent and values.n_latents:
         raise UsageError("--latent names latents and --n_latents draws them; give one of both.")
     _asked(values)
-    _prices(values)
+    prices_of(values)
 
 
 def _asked(values: flags.FlagValues) -> "Asked":
     from sae_jax.analysis.llm_labels import Asked
 
-    try:
-        parameters = json.loads(values.parameters)
-    except ValueError:
-        parameters = None
-    if not isinstance(parameters, dict):
-        raise UsageError(
-            f"--parameters={values.parameters}: is no JSON object; expected one such as "
-            "'{\"temperature\": 0, \"max_tokens\": 500}', or '{}' to send none."
-        )
     return Asked(
         model=values.model,
         judge_model=values.judge_model or values.model,
-        parameters=parameters,
+        parameters=parameters_of(values),
         seed=values.seed,
         base_url=values.base_url.rstrip("/"),
     )
-
-
-def _prices(values: flags.FlagValues) -> list[float]:
-    """Of a million tokens sent, and received; empty where they were not given."""
-    try:
-        prices = [float(word) for word in values.dollars_per_million]
-    except ValueError:
-        prices = [-1.0]
-    if prices and (len(prices) != 2 or min(prices) < 0):
-        raise UsageError(
-            f"--dollars_per_million={','.join(values.dollars_per_million)}: expected two "
-            "prices, of tokens sent and received, such as 0.15,0.60."
-        )
-    return prices
 
 
 def _chosen(values: flags.FlagValues, skipped: Sequence[str]) -> list[int]:

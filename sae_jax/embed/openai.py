@@ -245,8 +245,11 @@ def read_key() -> str:
     return os.environ.get(KEY_VARIABLE, "").strip()
 
 
-def address_problem(base_url: str, *, key: str) -> str:
-    """What is wrong with the address of an endpoint, or with the key; "" where nothing is."""
+def address_problem(base_url: str, *, key: str, flag: str = "--base_url") -> str:
+    """What is wrong with the address of an endpoint, or with the key; "" where nothing is.
+
+    `flag` is the one that names the address.
+    """
     if not (key.isascii() and key.isprintable()):
         return (
             f"{KEY_VARIABLE} holds characters that no key has, such as line breaks or letters "
@@ -262,7 +265,7 @@ def address_problem(base_url: str, *, key: str) -> str:
     if base_url == OPENAI_URL and not key:
         return (
             f"{OPENAI_URL} needs a key: set the environment variable {KEY_VARIABLE}, or "
-            "name another endpoint with --base_url."
+            f"name another endpoint with {flag}."
         )
     return ""
 

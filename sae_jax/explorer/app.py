@@ -74,6 +74,7 @@ def create_app(opened: Opened, *, host: str = "127.0.0.1") -> ASGIApp:
         explorer.route("/api/meta", meta),
         explorer.route("/api/start", searching.start),
         explorer.route("/api/encoder", searching.encoder),
+        explorer.route("/api/filters", searching.filters),
         explorer.route("/api/search", searching.find),
         explorer.route("/api/search.csv", searching.as_csv),
         explorer.route("/api/search/block", searching.block),

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+from jaxtyping import Bool
 from starlette.requests import Request
 
 from sae_jax.errors import UsageError
@@ -12,7 +14,15 @@ from sae_jax.search.session import named_mode
 from sae_jax.search.steer import Mode
 
 FROM = ("q", "row", "feature", "family")  # what is searched from
-PARAMETERS = (*FROM, "w", "mode", "k", "run")  # run: of a copied link, read by the page
+PARAMETERS = (
+    *FROM,
+    "w",
+    "mode",
+    "k",
+    "where",
+    "holding",
+    "run",
+)  # run: of a copied link, read by the page
 MOST_HITS = 100
 MOST_SLIDERS = 64
 
@@ -25,6 +35,7 @@ class Asked(NamedTuple):
     families: dict[int, float]
     mode: Mode
     k: int
+    among: Bool[np.ndarray, " n_rows"] | None  # rows that filters leave; None: all
 
 
 def read(opened: Opened, request: Request, *more: str, most: int = MOST_HITS) -> Asked:
@@ -33,7 +44,10 @@ def read(opened: Opened, request: Request, *more: str, most: int = MOST_HITS) ->
     mode = named_mode(parameters.text("mode") or Mode.ADJUST)
     k = parameters.whole("k", default=10, low=1, high=most)
     sliders, families = _sliders(opened, parameters)
-    return Asked(_query(opened, parameters), sliders, families, mode, k)
+    among = opened.filters.mask(
+        where=parameters.text("where"), holding=parameters.text("holding")
+    )
+    return Asked(_query(opened, parameters), sliders, families, mode, k, among)
 
 
 def _sliders(

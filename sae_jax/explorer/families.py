@@ -29,13 +29,13 @@ def families(opened: Opened, request: Request) -> dict[str, Any]:
     made = opened.search.families.made
     return {
         "families": [in_short(opened, one) for one in opened.families],
-        "method": made.get("method", "ours"),
+        "method": made["method"],
         "bounds": {
             "least_share": LEAST_SHARE,
             "least_ratio": LEAST_RATIO,
             "least_members": LEAST_MEMBERS,
         },
-        "metrics": made.get("metrics", {}),
+        "metrics": made["metrics"],
         "note": NOTE,
     }
 
@@ -52,11 +52,11 @@ def family(opened: Opened, request: Request) -> dict[str, Any]:
     one = _named(opened, request)
     made = opened.search.families.made
     own = set(one.members)
-    edges = [pair for pair in made.get("edges", []) if pair[0] in own and pair[1] in own]
+    edges = [pair for pair in made["edges"] if pair[0] in own and pair[1] in own]
     return in_short(opened, one) | {
         "n_families": len(opened.families),
         "members": [opened.feature(latent) for latent in one.members],
-        "edges": edges or [[one.members[0], child] for child in one.members[1:]],
+        "edges": edges,
         "shared": {
             str(latent): others
             for latent in one.members

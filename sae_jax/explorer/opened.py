@@ -14,6 +14,7 @@ from sae_jax.analysis import feature_tables
 from sae_jax.analysis.features import FeaturePages
 from sae_jax.errors import SaeJaxError
 from sae_jax.explorer import together
+from sae_jax.explorer.filters import Filters
 from sae_jax.explorer.labels import Labels
 from sae_jax.explorer.parameters import place
 from sae_jax.search import index as indexes
@@ -68,6 +69,7 @@ class Opened:
         self.labels = Labels(self.features, run_fingerprint=stored.manifest.run_fingerprint)
         out = indexes.folder_for(options.run, reader)
         self.documents: Documents | None = open_documents(reader, out=out, say=options.say)
+        self.filters = Filters(self.documents, n_rows=self.n_rows)
         self.queries = Recent()
         self.stamp = self._stamp()
         self._encoder_lock = threading.Lock()

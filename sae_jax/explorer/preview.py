@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from sae_jax.search.families import Family, values_of_members
 from sae_jax.search.index import best
@@ -66,12 +66,14 @@ class Preview:
         nothing = np.zeros(self.search.reader.d_in, np.float32)
         return [dictionary.directions(risen), dictionary.directions(own) if own else nothing]
 
-    def rows(self, steered: Steered, *, moved: str) -> list[int]:
+    def rows(
+        self, steered: Steered, *, moved: str, among: Bool[np.ndarray, " n_rows"] | None
+    ) -> list[int]:
         """Those that may come up, in the order of the corpus."""
         search, stored = self.search, self.search.dictionary.stored
-        found = [best(search.neutral_scores(self.query), k=N_BEST).rows]
+        found = [best(search.neutral_scores(self.query), k=N_BEST, among=among).rows]
         if steered.deltas or steered.mode != "adjust":
-            found.append(best(search.scores(steered), k=N_BEST).rows)
+            found.append(best(search.scores(steered), k=N_BEST, among=among).rows)
         for latent in self.natural:
             most = N_STRONGEST_MOVED if str(latent) == moved else N_STRONGEST
             found.append(np.asarray(stored.rows_of(latent)[:most]))
@@ -79,7 +81,8 @@ class Preview:
             most = N_STRONGEST_MOVED if f"f{family.number}" == moved else N_STRONGEST
             each = max(most // len(family.members), 1)
             found += [np.asarray(stored.rows_of(latent)[:each]) for latent in family.members]
-        return np.unique(np.concatenate(found)).tolist()
+        rows = np.unique(np.concatenate(found))
+        return (rows if among is None else rows[among[rows]]).tolist()
 
     def pack(self, rows: list[int], *, documents: list[dict[str, Any]]) -> bytes:
         """A length, a header in JSON, then float32: base scores, columns, and products.

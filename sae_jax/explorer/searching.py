@@ -32,6 +32,12 @@ def encoder(opened: Opened, request: Request) -> dict[str, Any]:
     return {"missing": opened.missing_encoder()}
 
 
+def filters(opened: Opened, request: Request) -> dict[str, Any]:
+    """Fields of the documents by which a search can be narrowed."""
+    Parameters(request)
+    return {name: field.as_json() for name, field in opened.filters.fields.items()}
+
+
 def start(opened: Opened, request: Request) -> dict[str, Any]:
     """Some documents and features to begin with; the same ones each time."""
     Parameters(request)
@@ -68,13 +74,15 @@ def find(opened: Opened, request: Request) -> dict[str, Any]:
             family 12 at 80 %; −100 to 300.
         mode: adjust (the rest of the question stays), only (it goes), or re-encode.
         k: hits, 1 to 100.
+        where: filters of fields, such as ontology:MONDO,year:2015..2024; see /api/filters.
+        holding: words that a document has to hold.
     """
     began = time.perf_counter()
     asked = read(opened, request)
     search = opened.search
     steered = search.steer(asked.query, asked.sliders, families=asked.families, mode=asked.mode)
-    hits = search.hits(steered, k=asked.k, with_records=False)
-    neutral = best(search.neutral_scores(asked.query), k=asked.k)
+    hits = search.hits(steered, k=asked.k, among=asked.among, with_records=False)
+    neutral = best(search.neutral_scores(asked.query), k=asked.k, among=asked.among)
     before, now = neutral.rows.tolist(), [hit.row for hit in hits]
     documents = {one["row"]: one for one in opened.shown([*dict.fromkeys([*now, *before])])}
     distinct = _distinct(opened, now)
@@ -83,7 +91,7 @@ def find(opened: Opened, request: Request) -> dict[str, Any]:
         "mode": str(asked.mode),
         "fidelity": steered.fidelity,
         "errors": steered.errors,
-        "n_rows": opened.n_rows,
+        "n_rows": opened.n_rows if asked.among is None else int(asked.among.sum()),
         "n_kept": len(set(before) & set(now)),
         "features": _features(opened, asked, steered, hits=hits),
         "families": _families(opened, asked),
@@ -195,7 +203,7 @@ def block(opened: Opened, request: Request) -> Response:
     """What a page needs to rank the likely documents itself while a slider moves; binary.
 
     Parameters:
-        q, row, feature, family, w, mode: as of /api/search.
+        q, row, feature, family, w, mode, where, holding: as of /api/search.
         moved: the slider that is about to move, such as 417 or f12: its strongest documents
             are in the block.
     """
@@ -219,7 +227,7 @@ def block(opened: Opened, request: Request) -> Response:
     steered = opened.search.steer(
         asked.query, asked.sliders, families=asked.families, mode=asked.mode
     )
-    rows = preview.rows(steered, moved=moved)
+    rows = preview.rows(steered, moved=moved, among=asked.among)
     return Response(
         preview.pack(rows, documents=opened.shown(rows)), media_type="application/octet-stream"
     )
@@ -229,13 +237,13 @@ def as_csv(opened: Opened, request: Request) -> Response:
     """The hits of a search as CSV, up to a thousand.
 
     Parameters:
-        q, row, feature, family, w, mode, k: as of /api/search.
+        q, row, feature, family, w, mode, k, where, holding: as of /api/search.
     """
     asked = read(opened, request, most=MOST_ROWS_OF_CSV)
     steered = opened.search.steer(
         asked.query, asked.sliders, families=asked.families, mode=asked.mode
     )
-    hits = opened.search.hits(steered, k=asked.k, with_records=False)
+    hits = opened.search.hits(steered, k=asked.k, among=asked.among, with_records=False)
     documents = opened.shown([hit.row for hit in hits], whole=True)
     out = io.StringIO()
     writer = csv.writer(out)

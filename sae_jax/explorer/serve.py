@@ -37,6 +37,7 @@ def listen(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, own))
+            listening.listen()  # so that whoever sees the address may ask at once
         except OSError as error:
             listening.close()
             if error.errno != errno.EADDRINUSE:

@@ -96,6 +96,12 @@ class Documents:
             found = connection.execute(asked_rows, [asked, k]).fetchall()
         return Found([int(row) for (row,) in found], int(n))
 
+    def all_fields(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Of every document, in the order of rows."""
+        with self._connection() as connection:
+            for row, fields in connection.execute("SELECT row, fields FROM documents"):
+                yield row, json.loads(fields)
+
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """One that no other thread uses now."""

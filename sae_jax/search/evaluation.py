@@ -12,11 +12,12 @@ import numpy as np
 from sae_jax.analysis import directions
 from sae_jax.analysis.concepts import Concepts, held_out_mask
 from sae_jax.analysis.intervals import Interval, mean_with_interval
-from sae_jax.analysis.records import records_at
+from sae_jax.analysis.records import texts_at
 from sae_jax.embed.encoder import Encoder
 from sae_jax.search import trials, ways
 from sae_jax.search.dictionary import Dictionary
 from sae_jax.search.judge import SIDES, Judge, Outcome, Trial
+from sae_jax.search.llm_judge import Judged, measures
 from sae_jax.search.session import Search
 from sae_jax.search.steer import LEAST_PERCENT, MOST_PERCENT
 from sae_jax.search.trials import Cases, Targets
@@ -35,25 +36,38 @@ class Asked(NamedTuple):
     seed: int
 
 
-def measure(asked: Asked, *, say: Callable[[str], None]) -> dict[str, Any]:
-    """All numbers, as `sae-jax evaluate-search` writes them."""
-    search, seed = asked.search, asked.seed
+class Steered(NamedTuple):
+    """What the numbers are of."""
+
+    targets: Targets
+    judge: Judge
+    found: list[Outcome]
+
+
+def steer(asked: Asked, *, say: Callable[[str], None]) -> Steered:
+    """Every query by every way at every strength."""
+    search = asked.search
     reader, index, dictionary = search.reader, search.index, search.dictionary
-    held_out = held_out_mask(reader)
     say("concepts that a latent stands for, and queries")
-    targets = trials.find_targets(dictionary.stored, asked.concepts, held_out=held_out)
+    targets = trials.find_targets(
+        dictionary.stored, asked.concepts, held_out=held_out_mask(reader)
+    )
     cases = trials.draw(
-        targets, index=index, reader=reader, n_queries=asked.n_queries, seed=seed
+        targets, index=index, reader=reader, n_queries=asked.n_queries, seed=asked.seed
     )
     say(f"{len(cases.rows)} queries, {len(targets.latents)} concepts; their directions")
     known = _known(asked, cases=cases, targets=targets)
     made = make_trials(cases, targets, known=known, dictionary=dictionary)
     say(f"{len(made) * len(cases.rows):,} steered queries")
     judge = Judge(cases, targets, index=index, stored=dictionary.stored)
-    found = [judge.outcome(trial) for trial in made]
-    say("intervals")
+    return Steered(targets, judge, [judge.outcome(trial) for trial in made])
+
+
+def measure(asked: Asked, steered: Steered, *, judged: Judged | None = None) -> dict[str, Any]:
+    """All numbers, as `sae-jax evaluate-search` writes them; with a model's, if one judged."""
+    seed, (targets, judge, found) = asked.seed, steered
     return {
-        "n_queries": len(cases.rows),
+        "n_queries": len(judge.cases.rows),
         "n_hits": trials.N_HITS,
         "n_concepts": len(targets.latents),
         "latent_f1": mean_with_interval(targets.f1, seed=seed),
@@ -62,9 +76,14 @@ def measure(asked: Asked, *, say: Callable[[str], None]) -> dict[str, Any]:
             side: mean_with_interval(judge.before[:, place], seed=seed)
             for place, side in enumerate(SIDES["both"])
         },
-        "points": [_point(one, seed=seed) for one in found],
+        "llm_judge": judged and judged.as_json(),
+        "points": [
+            _point(one, seed=seed)
+            | {"llm": judged and measures(judged, i, outcome=one, seed=seed)}
+            for i, one in enumerate(found)
+        ],
         "ahead": list(_ahead(found, seed=seed)),
-        "marks": list(_marks(cases, targets, dictionary=dictionary)),
+        "marks": list(_marks(judge.cases, targets, dictionary=asked.search.dictionary)),
     }
 
 
@@ -80,8 +99,8 @@ def _known(
         cases, targets, dictionary=asked.search.dictionary, moments=moments, seed=asked.seed
     )
     if asked.encoder is not None:
-        records = records_at(reader, cases.rows, wanted="texts")
-        texts = [str(record.get("text") or "") for record in records]
+        texts_of = texts_at(reader, cases.rows)
+        texts = [texts_of[row] for row in cases.rows.tolist()]
         known |= ways.with_words(cases, targets, texts=texts, encoder=asked.encoder)
     return known
 

@@ -1,26 +1,20 @@
-"""What `sae-jax evaluate-search` has measured: as a table, as text and as a figure."""
+"""What `sae-jax evaluate-search` has measured: as a table and as text."""
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import matplotlib
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-from sae_jax.analysis.drawing import STYLE
 from sae_jax.search.judge import SIDES
 
 FIELDS = ("edit", "side", "way", "at", "measure", "value", "low", "high")
-WAYS = {  # as text and figure name and mark them
-    "sae": ("latent of the autoencoder", "#31688e", "o-"),
-    "rewriting": ("query's text rewritten", "#c8553d", "s-"),
-    "name": ("concept's name, its vector", "#e09f3e", "^-"),
-    "supervised": ("direction fitted to it", "#5a9367", "v-"),
-    "means": ("mean of its rows", "#7b6b99", "D-"),
-    "random": ("any other latent", "#9a9a9a", "x--"),
+WAYS = {  # as text and figure name them
+    "sae": "latent of the autoencoder",
+    "rewriting": "query's text rewritten",
+    "name": "vector of its name",
+    "supervised": "direction fitted to it",
+    "means": "mean of its rows",
+    "random": "any other latent",
 }
 TITLES = {
     "up": "One concept raised",
@@ -43,9 +37,23 @@ def rows(made: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         for side, measures in point["sides"].items():
             for name, one in measures.items():
                 yield _row(point["edit"], side, point["way"], point["at"], name, one)
+        yield from _of_model(point)
     for one in made["ahead"]:
         measure = f"latent ahead of {one['than']}"
         yield _row(one["edit"], one["side"], "sae", one["at"], measure, one["precision"])
+
+
+def _of_model(point: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """What the language model says, and the judge that counts of the same queries."""
+    own = point["edit"], "", point["way"], point["at"]
+    if point["llm"] is None:
+        return
+    for state, n in point["llm"]["states"].items():
+        yield *own, f"judgements {state}", n, None, None
+    for side, one in point["llm"]["sides"].items():
+        own = point["edit"], side, point["way"], point["at"]
+        yield _row(*own, "identified by the model", one["identified"])
+        yield _row(*own, "identified by counting, same queries", one["counted"])
 
 
 def _row(*fields: Any) -> tuple[Any, ...]:
@@ -81,6 +89,7 @@ def describe(made: Mapping[str, Any]) -> str:
     for side in SIDES["both"]:
         lines.append("  raised:" if side == "up" else "  lowered:")
         lines += _table(made, edit="both", side=side, measure="identified")
+    lines += _judged(made)
     lines += [
         "",
         "Median mark of the latent's slider, and share of queries for which it goes so far:",
@@ -105,14 +114,35 @@ def describe(made: Mapping[str, Any]) -> str:
     return "\n".join(lines + _conclusion(made))
 
 
-def _table(made: Mapping[str, Any], *, edit: str, side: str, measure: str) -> list[str]:
+def _judged(made: Mapping[str, Any]) -> list[str]:
+    """The same by a language model, if one was asked, beside counting of the same queries."""
+    judge = made["llm_judge"]
+    if judge is None:
+        return []
+    states = ", ".join(f"{n:,} {state}" for state, n in judge["states"].items() if n)
+    lines = [
+        "",
+        f"The same by {judge['model']}, of {judge['n_queries']:,} of the queries ({states}):",
+    ]
+    for side in SIDES["both"]:
+        lines.append("  raised:" if side == "up" else "  lowered:")
+        lines += _table(made, edit="both", side=side, measure="identified", of="llm")
+        lines.append("  and by counting, of the same queries:")
+        lines += _table(made, edit="both", side=side, measure="counted", of="llm")
+    return lines
+
+
+def _table(
+    made: Mapping[str, Any], *, edit: str, side: str, measure: str, of: str = ""
+) -> list[str]:
+    """A line a way, a column a cosine; `of` "llm" is what a language model has judged."""
     found = {
-        (point["way"], point["at"]): point["sides"][side][measure]
-        for point in _at_cosines(made, edit=edit)
+        (point["way"], point["at"]): (point[of] if of else point)["sides"][side][measure]
+        for point in at_cosines(made, edit=edit)
     }
     strengths = list(dict.fromkeys(at for _, at in found))
     lines = ["  " + " " * 28 + "".join(f"{at.split()[-1]:<12}" for at in strengths).rstrip()]
-    for way, (name, *_) in WAYS.items():
+    for way, name in WAYS.items():
         sign = "+" if measure == "change" else ""
         own = [_text(found[way, at], sign=sign) for at in strengths if (way, at) in found]
         if own:
@@ -120,7 +150,7 @@ def _table(made: Mapping[str, Any], *, edit: str, side: str, measure: str) -> li
     return lines
 
 
-def _at_cosines(made: Mapping[str, Any], *, edit: str) -> list[Mapping[str, Any]]:
+def at_cosines(made: Mapping[str, Any], *, edit: str) -> list[Mapping[str, Any]]:
     return [
         point
         for point in made["points"]
@@ -129,6 +159,8 @@ def _at_cosines(made: Mapping[str, Any], *, edit: str) -> list[Mapping[str, Any]
 
 
 def _text(one: Mapping[str, Any], *, sign: str = "+") -> str:
+    if one["value"] is None:  # nothing was answered
+        return "none"
     if one["low"] is None:  # of too few queries
         return f"{one['value']:{sign}.2f}"
     half = (one["high"] - one["low"]) / 2
@@ -156,52 +188,6 @@ def _conclusion(made: Mapping[str, Any]) -> list[str]:
             )
             lines.append(
                 f"At cosine 0.7 the latent {moves} precision {verdict} "
-                f"the {WAYS[one['than']][0]}: {_text(one['precision'])}."
+                f"the {WAYS[one['than']]}: {_text(one['precision'])}."
             )
     return ["", *lines] if lines else []
-
-
-def draw(made: Mapping[str, Any]) -> Figure:
-    """Change of precision, and the judge's accuracy, against fidelity; a line a way."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8, 6), layout="constrained")
-        panels = figure.subplots(2, 2, sharex=True)
-        for column, side in enumerate(SIDES["both"]):
-            _panel(panels[0, column], made, edit=side, side=side, measure="change")
-            _panel(panels[1, column], made, edit="both", side=side, measure="identified")
-            panels[0, column].set_title(TITLES[side], loc="left", fontsize=9)
-            panels[1, column].set_title(_title("both", side), loc="left", fontsize=9)
-            panels[1, column].set_xlabel("cosine to the query")
-            panels[1, column].axhline(0.2, color="#cccccc", linewidth=0.8, zorder=0)
-            panels[1, column].set_ylim(0, 1)
-        panels[0, 0].set_ylabel(f"change of precision@{made['n_hits']}")
-        panels[1, 0].set_ylabel("identified, of five (line: chance)")
-        figure.legend(
-            *panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3
-        )
-    return figure
-
-
-def _panel(axes: Axes, made: Mapping[str, Any], *, edit: str, side: str, measure: str) -> None:
-    points = _at_cosines(made, edit=edit)
-    for way, (name, colour, mark) in WAYS.items():
-        own = [point for point in points if point["way"] == way]
-        found = [point["sides"][side][measure] for point in own]
-        if found:
-            _line(axes, [point["cosine"]["value"] for point in own], found,
-                  mark=mark, color=colour, label=name)  # fmt: skip
-    axes.set_xlim(1, 0.45)  # further from the query to the right
-
-
-def _line(
-    axes: Axes,
-    x: Sequence[float],
-    found: Sequence[Mapping[str, Any]],
-    *,
-    mark: str,
-    **style: Any,
-) -> None:
-    axes.plot(x, [one["value"] for one in found], mark, markersize=4, linewidth=1.3, **style)
-    # Of too few queries there are no ends: as floats, null is NaN, which is not drawn.
-    low, high = (np.array([one[end] for one in found], float) for end in ("low", "high"))
-    axes.fill_between(x, low, high, color=style["color"], alpha=0.12, linewidth=0)

@@ -34,6 +34,7 @@ class Outcome(NamedTuple):
     """Of one trial, case by case."""
 
     trial: Trial
+    hits: Int[np.ndarray, "n hits"]  # best first
     cosine: Float[np.ndarray, " n"]  # of the steered query to the query
     overlap: Float[np.ndarray, " n"]  # share of the hits that are hits of the query, too
     sides: dict[str, Side]
@@ -57,6 +58,7 @@ class Judge:
         hits = nearest(self.index, trial.vectors, without=cases.rows)
         return Outcome(
             trial,
+            hits,
             cosine=np.asarray((trial.vectors * cases.queries).sum(axis=1), np.float64),
             overlap=(hits[:, :, None] == cases.neutral[:, None]).any(axis=2).mean(axis=1),
             sides={side: self._side(hits, side) for side in SIDES[trial.edit]},

@@ -41,7 +41,7 @@ class Cases(NamedTuple):
     rows: Int[np.ndarray, " n"]
     queries: Float[np.ndarray, "n d_in"]  # of unit length
     norms: Float[np.ndarray, " n"]  # before that
-    neutral: Int[np.ndarray, "n hits"]  # before steering, in no order
+    neutral: Int[np.ndarray, "n hits"]  # before steering, best first
     up: Int[np.ndarray, " n"]  # the query does not belong to it
     down: Int[np.ndarray, " n"]  # the query belongs to it
     options: Int[np.ndarray, "n options"]  # up, down, and others at random
@@ -143,11 +143,13 @@ def _options(
 def nearest(
     index: Index, vectors: Float[np.ndarray, "n d_in"], *, without: Int[np.ndarray, " n"]
 ) -> Int[np.ndarray, "n hits"]:
-    """Of each vector the rows of highest score, in no order, less the row that it came from."""
+    """Of each vector the rows of highest score, best first, less the row that it came from."""
     found = np.empty((len(vectors), N_HITS), np.int64)
     for start in range(0, len(vectors), VECTORS_AT_ONCE):
         span = slice(start, start + VECTORS_AT_ONCE)
         scores = index.scores(vectors[span])
         scores[np.arange(len(scores)), without[span]] = -np.inf
-        found[span] = np.argpartition(scores, -N_HITS, axis=1)[:, -N_HITS:]
+        highest = np.sort(np.argpartition(scores, -N_HITS, axis=1)[:, -N_HITS:], axis=1)
+        order = np.argsort(-np.take_along_axis(scores, highest, axis=1), axis=1, kind="stable")
+        found[span] = np.take_along_axis(highest, order, axis=1)
     return found

@@ -43,7 +43,7 @@ def test_an_answer_comes_with_its_tokens_and_seconds(server, client):
     assert (answer.tokens_in, answer.tokens_out) == (100, 1)
     assert 0 < answer.seconds < 5
     # Model, messages and parameters arrived.
-    assert list(server.delivered) == [REQUEST._replace(base_url=server.url).key]
+    assert list(server.requests) == [REQUEST._replace(base_url=server.url).key]
     assert server.headers[0]["authorization"] == f"Bearer {KEY}"
 
 

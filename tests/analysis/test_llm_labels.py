@@ -12,6 +12,7 @@ from planted_codes import stored_of
 from sae_jax.analysis import llm_labels, llm_rows
 from sae_jax.analysis.answers import Answers, KeptChat
 from sae_jax.analysis.chat import N_RETRIES, Answer, CallFailed, OpenAIChat
+from sae_jax.analysis.conversation import Plan
 from sae_jax.analysis.labels import naming_half
 from sae_jax.errors import EndpointError
 
@@ -243,7 +244,7 @@ def test_the_plan_counts_what_is_left_and_its_tokens(corpus, tmp_path):
     label(chosen[2:], texts, ask=chat.complete)
     assert (before.n_calls, before.n_kept) == (18, 0)
     assert (between.n_calls, between.n_kept) == (12, 6)
-    assert plan() == llm_labels.Plan(6, 0, 18, 0, 0)
+    assert plan() == Plan("6 latents", 0, 18, 0, 0)
     answers.close()
     assert before.tokens_in == pytest.approx(sum(sent) / 4, rel=0.02)  # labels' lengths differ
     said = before.describe(dollars_per_million=[1000.0, 2000.0])

@@ -41,7 +41,7 @@ def measured(planted, *, encoder=None, n_queries=40):
     search.reader, search.index = planted.reader, planted.index
     search.dictionary = planted.dictionary
     asked = evaluation.Asked(search, planted.concepts, encoder, n_queries, 0)
-    return evaluation.measure(asked, say=lambda line: None)
+    return evaluation.measure(asked, evaluation.steer(asked, say=lambda line: None))
 
 
 @pytest.fixture(scope="module")

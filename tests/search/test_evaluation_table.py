@@ -1,58 +1,17 @@
-"""The numbers of a steering file as a table, as text and as a figure."""
+"""The numbers of a steering file as a table and as text."""
 
 import csv
 import io
 
 import pytest
+from steering_numbers import add_judge, interval, numbers
 
 from sae_jax.search import evaluation_table
 
 
-def interval(value):
-    return {"value": value, "low": value - 0.04, "high": value + 0.06}
-
-
-def side(change):
-    return {
-        name: interval(value)
-        for name, value in (
-            ("precision", change + 0.5), ("change", change), ("active", change / 2),
-            ("identified", 0.6),
-        )
-    }  # fmt: skip
-
-
-def point(edit, way, at, *, change):
-    sides = ("up", "down") if edit == "both" else (edit,)
-    return {
-        "edit": edit, "way": way, "at": at, "overlap": interval(0.3),
-        "cosine": interval(float(at.split()[1]) if at.startswith("cosine") else 0.93),
-        "sides": {own: side(change) for own in sides},
-    }  # fmt: skip
-
-
 @pytest.fixture
 def made():
-    return {
-        "n_queries": 7, "n_concepts": 9, "n_hits": 10, "latent_f1": interval(0.6),
-        "neutral": {"up": interval(0.01), "down": interval(0.54)},
-        "points": [
-            point(edit, way, f"cosine {cosine:g}", change=change - cosine)
-            for edit in ("up", "down", "both")
-            for way, change in (("sae", 1.1), ("rewriting", 0.9))
-            for cosine in (0.9, 0.7)
-        ] + [point("up", "rewriting", "as written", change=0.02)],
-        "marks": [
-            {"edit": "up", "at": "cosine 0.9", "median": 108.3, "reached": 1.0},
-            {"edit": "up", "at": "cosine 0.7", "median": 227.1, "reached": 0.86},
-            {"edit": "down", "at": "cosine 0.7", "median": None, "reached": 0.0},
-        ],
-        "ahead": [
-            {"edit": own, "side": own, "than": "rewriting", "at": "cosine 0.7",
-             "precision": interval(value)}
-            for own, value in (("up", 0.2), ("down", 0.01))
-        ],
-    }  # fmt: skip
+    return numbers()
 
 
 def test_the_table_has_every_mean_with_its_interval(made):
@@ -92,14 +51,30 @@ def test_the_text_says_where_the_slider_stands(made):
     assert "\n  up   0.9: 108 % (100%), 0.7: 227 % (86%)\n  down 0.7: none (0%)\n" in shown
 
 
-def test_the_figure_draws_each_way_against_the_cosine(made):
-    figure = evaluation_table.draw(made)
-    assert len(figure.axes) == 4
-    first = figure.axes[0].get_lines()
-    assert [line.get_label() for line in first] == [
-        "latent of the autoencoder", "query's text rewritten",
-    ]  # fmt: skip
-    assert first[0].get_xdata() == pytest.approx([0.9, 0.7])
-    assert first[0].get_ydata() == pytest.approx([0.2, 0.4])
-    judged = figure.axes[3].get_lines()
-    assert judged[0].get_ydata() == pytest.approx([0.6, 0.6])
+def test_a_models_judgements_stand_beside_counting(made):
+    before = evaluation_table.describe(made)
+    made = add_judge(made)
+    shown = evaluation_table.describe(made)
+    assert "\nThe same by org/gpt-x, of 50 of the queries (192 ok, 8 failed):\n" in shown
+    assert shown.count("  latent of the autoencoder   0.70 ±.05") == 2
+    assert shown.count("  latent of the autoencoder   0.62 ±.05") == 2
+    assert "The same by" not in before
+    assert max(map(len, shown.splitlines())) <= 100
+    rows = list(csv.DictReader(io.StringIO(evaluation_table.to_csv(made))))
+    own = {
+        (row["side"], row["measure"]): (row["value"], row["low"])
+        for row in rows
+        if (row["edit"], row["way"], row["at"]) == ("both", "sae", "cosine 0.7")
+    }
+    assert own["", "judgements failed"] == ("2", "")
+    assert float(own["up", "identified by the model"][0]) == 0.7
+    assert float(own["down", "identified by counting, same queries"][1]) == 0.62 - 0.04
+
+
+def test_where_nothing_was_answered_no_number_stands(made):
+    made = add_judge(made)
+    none = {"value": None, "low": None, "high": None}
+    for point in made["points"]:
+        if point["llm"] and point["way"] == "sae":
+            point["llm"]["sides"]["up"]["identified"] = none
+    assert "  latent of the autoencoder   none        none\n" in evaluation_table.describe(made)

@@ -5,11 +5,12 @@ import { announce, h } from "../dom.js";
 import { onKey } from "../keys.js";
 import { setAddress, setTitle } from "../main.js";
 import { count, score, seconds } from "../numbers.js";
-import { empty, failed, filled, missing, waited } from "../states.js";
+import { empty, failed, filled, waited } from "../states.js";
 import { addressOf, clamp, parameters, read } from "../search/asked.js";
 import { covers, rank, unpack } from "../search/block.js";
+import { drawFilters } from "../search/filters.js";
 import { HitList, compared } from "../search/hits.js";
-import { panel, slider } from "../search/sliders.js";
+import { panel } from "../search/sliders.js";
 import { drawAdd, drawForm, drawStart, drawWords } from "../search/start.js";
 
 export const title = "Search";
@@ -46,7 +47,7 @@ class SearchPage {
       return;
     }
     setTitle(asked.kind === "q" ? asked.value : `${asked.kind} ${asked.value}`);
-    root.append(this.toolbar(), h("div", { class: "columns-2" }, h("div", {}, this.status, this.results), this.features));
+    root.append(this.toolbar(), this.filters(), h("div", { class: "columns-2" }, h("div", {}, this.status, this.results), this.features));
     await filled(this.results, () => this.fetch(), (answer) => this.draw(answer), { signal: this.signal });
     this.fetchBlock();
   }
@@ -67,6 +68,10 @@ class SearchPage {
     return h("div", { class: "toolbar" }, this.gauge, h("span", { class: "spacer" }), this.buttons.compare, this.buttons.undo, this.buttons.reset, mode, many, copy, this.csv);
   }
 
+  filters() {
+    return drawFilters(this.asked, { meta: this.meta, signal: this.signal, change: (what) => this.navigate(addressOf({ ...this.asked, ...what })) });
+  }
+
   fetch() {
     const { asked } = this;
     this.exact?.abort();
@@ -83,12 +88,17 @@ class SearchPage {
     this.drawHits(answer.hits);
     this.drawPanel();
     this.csv.href = address("/api/search.csv", parameters({ ...this.asked, k: "1000" }));
-    if (!answer.hits.length) return empty("No document was found.");
+    if (!answer.hits.length) return this.nothing();
     if (!this.asked.compare) return this.list.root;
     const { root, join } = compared(answer.neutral, this.list);
     this.join = join;
     requestAnimationFrame(join);
     return root;
+  }
+
+  nothing() {
+    const clear = () => this.navigate(addressOf({ ...this.asked, where: "", holding: "" }));
+    return empty(`0 of ${count(this.meta.n_rows)} documents: the filters remove all.`, h("button", { type: "button", onclick: clear }, "Clear filters"));
   }
 
   drawHits(hits) {
@@ -101,7 +111,7 @@ class SearchPage {
     const text = `cosine to your question ${score(fidelity, 2)}, ${word}`;
     this.gauge.replaceChildren(h("span", { class: "small", title: "The cosine of the steered question to the one as asked. At .7 a slider brings its concept into the first ten about twice as well as rewriting the text does." }, "cosine to your question ", h("span", { class: "mono" }, score(fidelity, 2))),
       h("meter", { min: 0, max: 1, low: 0.5, high: 0.85, optimum: 1, value: Math.max(0, fidelity), "aria-label": text }), h("span", { class: "small soft word" }, word));
-    this.status.replaceChildren(`${hits.length} of ${count(this.meta.n_rows)} · ${how}`, kept === undefined || !this.asked.sliders.size ? "" : ` · ${kept} of ${hits.length} kept`, errors?.length ? ` · error of its code ${errors.map((one) => one.toPrecision(2)).join(", ")}` : "");
+    this.status.replaceChildren(`${hits.length} of ${count(this.answer.n_rows)}${this.asked.where || this.asked.holding ? ` that the filters leave of ${count(this.meta.n_rows)}` : ""} · ${how}`, kept === undefined || !this.asked.sliders.size ? "" : ` · ${kept} of ${hits.length} kept`, errors?.length ? ` · error of its code ${errors.map((one) => one.toPrecision(2)).join(", ")}` : "");
   }
 
   drawPanel() {

@@ -21,6 +21,8 @@ export function read(url) {
     mode: given.get("mode") || "adjust",
     k: given.get("k") || "10",
     compare: given.get("compare") === "1",
+    where: given.get("where") ?? "",
+    holding: given.get("holding") ?? "",
     words,
   };
 }
@@ -31,8 +33,15 @@ export const clamp = (percent) => Math.max(LEAST, Math.min(MOST, percent));
 export function parameters(asked, more = {}) {
   const w = [...asked.sliders].map(([name, percent]) => `${name}:${tidy(percent)}`).join(",");
   const mode = asked.mode === "adjust" ? "" : asked.mode;
-  return { ...(asked.kind ? { [asked.kind]: asked.value } : {}), w, mode, k: asked.k === "10" ? "" : asked.k, ...more };
+  return { ...(asked.kind ? { [asked.kind]: asked.value } : {}), w, mode, k: asked.k === "10" ? "" : asked.k, where: asked.where, holding: asked.holding, ...more };
 }
+
+/** The filters of fields: a name and its value, or "low..high". */
+export function conditions(asked) {
+  return new Map(asked.where.split(",").filter(Boolean).map((part) => part.split(":").map(decodeURIComponent)));
+}
+
+export const joined = (found) => [...found].map((pair) => pair.map(encodeURIComponent).join(":")).join(",");
 
 export const tidy = (percent) => Number(percent.toFixed(1));
 

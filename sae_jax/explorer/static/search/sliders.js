@@ -77,7 +77,8 @@ export function panel(answer, asked, { all, showAll, on }) {
   const shown = [...ours, ...(all ? others : others.slice(0, Math.max(SHOWN - ours.length, 4)))];
   const families = answer.families.map((own) => ({ name: `f${own.number}`, own }));
   const items = shown.map(({ name, own }) => slider({ name, ...set(name, own), label: own.label ?? `feature ${own.latent}`, link: [featureLink(own), chip(own)], about: aboutFeature(own) }, on));
-  const familyItems = families.map(({ name, own }) => slider({ name, ...set(name, own), label: `family ${own.label ?? own.number}`, link: familyLink(own), about: aboutFamily(own) }, on));
+  const own = families.filter(({ name }) => asked.sliders.has(name));
+  const familyItems = [...own, ...families.filter((one) => !own.includes(one))].map(({ name, own }) => slider({ name, ...set(name, own), label: `family ${own.label ?? own.number}`, link: familyLink(own), about: aboutFamily(own) }, on));
   const more = features.length - shown.length;
   return [
     items.length ? h("ul", { class: "sliders", "aria-label": "Features of this question" }, items) : h("p", { class: "soft" }, "No feature is on for this question."),
