@@ -46,13 +46,18 @@ def test_the_ratio_comes_after_the_list_and_can_be_filtered_by(page, client):
     assert names_of(page) == []
 
 
-def test_a_slider_of_the_family_leads_to_the_search(page):
+def test_each_family_leads_to_a_search_from_it_and_to_a_slider(page):
     page.goto("/families")
     links = page.get_by_role("link", name="Use in search")
     links.first.wait_for()
     assert links.evaluate_all("all => all.map(one => one.getAttribute('href'))") == [
-        "/search?w=f1:80", "/search?w=f0:80",
+        "/search?family=1", "/search?family=0",
     ]  # fmt: skip
+    page.goto("/family/1")
+    page.get_by_role("link", name="Use as a slider").click()
+    page.get_by_role("searchbox", name="What to search for").fill("text 7")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search?q=text+7&w=f1:80*")
 
 
 def test_a_family_is_shown_with_labels_as_text(page):

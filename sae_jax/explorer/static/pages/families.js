@@ -102,7 +102,7 @@ const compare = (one, other) => (one < other ? -1 : one > other ? 1 : 0);
 function line(one) {
   const ratio = one.ratio === undefined ? "…" : score(one.ratio, 1);
   const name = h("a", { class: one.parent.label ? "name" : "name unnamed", href: `/family/${one.number}`, dir: "auto" }, nameOf(one.parent));
-  const use = h("a", { href: `/search?w=f${one.number}:80`, title: "Search with a slider for this family" }, "Use in search");
+  const use = h("a", { href: `/search?family=${one.number}`, title: "Search with the sum of its members’ directions" }, "Use in search");
   return h(
     "tr",
     {},

@@ -60,7 +60,7 @@ function head(found, { meta, signal, navigate }) {
       "p",
       { class: "actions" },
       h("a", { class: "button primary", href: `/search?family=${number}` }, "Search from this family"),
-      h("a", { class: "button", href: `/search?w=f${number}:80`, title: "A slider for all members, at 80 % of the highest sum" }, "Use as a slider"),
+      h("a", { class: "button", href: `/search?w=f${number}:80`, title: "For the question that you ask next: a slider for all members, at 80 % of the highest sum" }, "Use as a slider"),
       h("button", { type: "button", onclick: copy }, "Copy link"),
     ),
   );
