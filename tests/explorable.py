@@ -25,6 +25,7 @@ from sae_jax.notebook import load, open_corpus
 N_ROWS = 1_500
 EVIL = "<script>document.title = 'stolen'</script><img src=x onerror=alert(1)>"
 LONG = "a label that goes on " * 12
+SLASHED = "astro-ph/06 08?a=1#2%"
 RIGHT_TO_LEFT, IDEOGRAPHS = "تشفير متناثر", "稀疏自編碼器"
 
 
@@ -47,9 +48,9 @@ class PlantedEncoder:
 
 
 def record(row: int) -> dict[str, Any]:
-    """Row 7 means harm, 8 and 9 are of other scripts, every third has a title and a link."""
+    """Row 7 means harm, 8 and 9 are of other scripts, 12 has a hard id; some have titles."""
     text = {7: EVIL, 8: RIGHT_TO_LEFT, 9: IDEOGRAPHS}.get(row, f"text {row} of words")
-    found: dict[str, Any] = {"id": f"n{row}", "text": text}
+    found: dict[str, Any] = {"id": SLASHED if row == 12 else f"n{row}", "text": text}
     if row % 3 == 1:
         found |= {"title": EVIL if row == 7 else f"Title {row}", "year": 2000 + row % 20}
         found["url"] = "javascript:alert(1)" if row == 7 else f"https://example.org/{row}"

@@ -24,6 +24,12 @@ from sae_jax.train import loop
 
 N_ROWS = 1_500
 FAMILIES = [{"parent": 3, "children": [5, 9]}, {"parent": 9, "children": [11, 20, 21]}]
+EDGES = [[3, 5], [3, 9], [9, 11], [9, 20], [11, 20], [11, 21]]
+METRICS = {
+    "n_families": 2, "mean_size": 2.5, "membership": 0.1,
+    "parent_ratio": {"value": 4.5, "null": 1.5, "null_high": 2.5},
+    "block_ratio": {"value": None, "null": 1.0, "null_high": 1.25},
+}  # fmt: skip
 
 
 def plain_record(row: int) -> dict[str, Any]:
@@ -59,7 +65,8 @@ def _write_results(run: pathlib.Path, *, stored: StoredCodes) -> None:
     (features / "labels.jsonl").write_text(json.dumps(label) + "\n")
     (run / "families").mkdir()
     path = run / "families" / f"{stored.folder.name}-ours.json"
-    path.write_text(json.dumps(of | {"families": FAMILIES}))
+    made = {"method": "ours", "metrics": METRICS, "families": FAMILIES, "edges": EDGES}
+    path.write_text(json.dumps(made | of))
 
 
 @contextlib.contextmanager

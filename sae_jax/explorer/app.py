@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from sae_jax.data.numbers import to_json
 from sae_jax.errors import EncoderError, SaeJaxError, ShardError
-from sae_jax.explorer import feature, features, searching
+from sae_jax.explorer import documents, families, feature, features, find, searching
 from sae_jax.explorer.guard import Guard
 from sae_jax.explorer.opened import Opened
 from sae_jax.explorer.parameters import ForbiddenError, NotThereError, Parameters
@@ -91,6 +91,14 @@ def create_app(opened: Opened, *, host: str = "127.0.0.1") -> ASGIApp:
         explorer.route("/api/encode", features.encode),
         explorer.route("/api/feature/{latent}", feature.feature),
         explorer.route("/api/feature/{latent}/label", feature.edit_label, method="POST"),
+        explorer.route("/api/families", families.families),
+        explorer.route("/api/families/ratios", families.ratios),
+        explorer.route("/api/family/{number}", families.family),
+        explorer.route("/api/family/{number}/matrix", families.matrix),
+        explorer.route("/api/document/{row:path}", documents.document),
+        explorer.route("/api/documents", documents.documents),
+        explorer.route("/api/keywords", documents.keywords),
+        explorer.route("/api/find", find.find),
         Mount("/static", _Static(directory=STATIC)),
     ]
     handlers: dict[Any, Any] = {

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from sae_jax.analysis import feature_tables
 from sae_jax.analysis.features import FeaturePages
 from sae_jax.errors import SaeJaxError
+from sae_jax.explorer import together
 from sae_jax.explorer.filters import Filters
 from sae_jax.explorer.labels import Labels
 from sae_jax.explorer.parameters import place
@@ -72,6 +73,8 @@ class Opened:
         self.queries = Recent()
         self.stamp = self._stamp()
         self._encoder_lock = threading.Lock()
+        self._ratios: dict[int, float] = {}
+        self._ratios_lock = threading.Lock()
 
     @classmethod
     def open(cls, options: Options) -> "Opened":
@@ -106,6 +109,14 @@ class Opened:
                     found.setdefault(latent, []).append(family.number)
         return found
 
+    def family_ratio(self, number: int) -> float:
+        """R of this family; counted when it is first asked for, a second for 835 members."""
+        with self._ratios_lock:
+            if number not in self._ratios:
+                members = self.families[number].members
+                self._ratios[number] = together.ratio(self.stored, members)
+            return self._ratios[number]
+
     def missing_families(self) -> str | None:
         """Why there are none; None where they are there."""
         return _why(lambda: self.families)
@@ -121,6 +132,12 @@ class Opened:
     @functools.cached_property
     def density(self) -> Float[np.ndarray, " n_latents"]:
         return np.asarray(self.stored.density, np.float64)
+
+    @functools.cached_property
+    def code_norms(self) -> Float[np.ndarray, " n_rows"]:
+        """The length of each row's code."""
+        values = np.asarray(self.stored.values)
+        return np.sqrt(np.einsum("rk,rk->r", values, values))
 
     def latent(self, text: str) -> int:
         """The one that an address names; raises NotThereError."""

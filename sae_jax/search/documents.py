@@ -80,15 +80,18 @@ class Documents:
             found = connection.execute(asked, [name]).fetchone()
         return None if found is None else int(found[0])
 
-    def with_words(self, words: str, *, k: int) -> Found:
-        """The k best of the rows that hold all of these words, by BM25."""
+    def with_words(self, words: str, *, k: int, most_ranked: int = 0) -> Found:
+        """The k best of the rows that hold all of these words, by BM25.
+
+        Where more than `most_ranked` or MOST_RANKED hold them, the first by row.
+        """
         asked = " ".join(f'"{word}"' for word in WORD.findall(words))
         if not asked:
             return Found([], 0)
         matching = "FROM words WHERE words MATCH ?"
         with self._connection() as connection:
             (n,) = connection.execute(f"SELECT count(*) {matching}", [asked]).fetchone()
-            order = "ORDER BY bm25(words), rowid" if n <= MOST_RANKED else ""
+            order = "ORDER BY bm25(words), rowid" if n <= (most_ranked or MOST_RANKED) else ""
             asked_rows = f"SELECT rowid {matching} {order} LIMIT ?"
             found = connection.execute(asked_rows, [asked, k]).fetchall()
         return Found([int(row) for (row,) in found], int(n))

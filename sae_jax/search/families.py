@@ -11,7 +11,7 @@ import functools
 import json
 import pathlib
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,15 +52,22 @@ class FamilyFile:
         members = [families[number]["parent"], *families[number]["children"]]
         return Family(number, members, highest_together(self.stored, members))
 
+    @property
+    def _families(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.made["families"]
+        return found
+
     @functools.cached_property
-    def _families(self) -> list[dict]:
+    def made(self) -> dict[str, Any]:
+        """All that the file says. Raises ShardError where there is none of these codes."""
         again = f"Run `sae-jax families {self._run}`, with the same --shards."
         if not self.path.exists():
             raise ShardError(f"{self.path}: is not there, so no family is known. {again}")
-        made, manifest = json.loads(self.path.read_text()), self.stored.manifest
+        made: dict[str, Any] = json.loads(self.path.read_text())
+        manifest = self.stored.manifest
         if made["run_fingerprint"] != manifest.run_fingerprint:
             raise ShardError(f"{self.path}: was made of other weights of this run. {again}")
-        return list(made["families"])
+        return made
 
 
 def highest_together(stored: StoredCodes, members: list[int]) -> float:

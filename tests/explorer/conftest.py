@@ -5,6 +5,7 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from explorable import PlantedEncoder, make_explorable, open_run, served
 from starlette.testclient import TestClient
@@ -87,6 +88,44 @@ def watch(page, *, address: str) -> list[str]:
     page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
     page.on("dialog", lambda dialog: wrong.append(f"dialog: {dialog.message}"))
     return wrong
+
+
+@pytest.fixture(scope="session")
+def bare(explorable, tmp_path_factory) -> Opened:
+    """The same weights and rows without texts, labels, families or tables of features."""
+    folder = tmp_path_factory.mktemp("bare")
+    run, rows = folder / "run", folder / "rows"
+    made_later = shutil.ignore_patterns("families", "features", "search")
+    shutil.copytree(explorable, run, ignore=made_later)
+    ignored = shutil.ignore_patterns("texts.jsonl")
+    shutil.copytree(explorable.parent / "rows", rows, ignore=ignored)
+    return open_run(run, shards=str(rows))
+
+
+@pytest.fixture(scope="session")
+def bare_client(bare) -> TestClient:
+    return TestClient(create_app(bare), base_url="http://127.0.0.1")
+
+
+@pytest.fixture
+def bare_page(browser, bare):
+    with served(bare) as address:
+        context = browser.new_context(base_url=address)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        wrong = watch(page, address=address)
+        yield page
+        context.close()
+    assert not wrong
+
+
+@pytest.fixture(scope="session")
+def dense(opened) -> np.ndarray:
+    """[n_rows, n_latents], the codes with their zeros."""
+    found = np.zeros((opened.n_rows, opened.n_latents))
+    stored = opened.stored
+    np.put_along_axis(found, np.asarray(stored.indices), np.asarray(stored.values), axis=1)
+    return found
 
 
 @pytest.fixture

@@ -109,7 +109,8 @@ async function start() {
     const plain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey;
     if (!link || !plain || link.origin !== location.origin || link.target || link.hasAttribute("download") || "wholePage" in link.dataset || link.hash) return;
     event.preventDefault();
-    navigate(link.href).then(() => root.focus({ preventScroll: true }));
+    // A page may have put the focus into its own box, and people type there by now.
+    navigate(link.href).then(() => root.contains(document.activeElement) || root.focus({ preventScroll: true }));
     scrollTo(0, 0);
   });
   addEventListener("popstate", show);
