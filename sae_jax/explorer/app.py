@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from sae_jax.data.numbers import to_json
 from sae_jax.errors import EncoderError, SaeJaxError, ShardError
+from sae_jax.explorer import api_page, map, runs
 from sae_jax.explorer.guard import Guard
 from sae_jax.explorer.opened import Opened
 from sae_jax.explorer.parameters import ForbiddenError, NotThereError, Parameters
@@ -50,12 +51,17 @@ class Explorer:
                 self.opened = Opened.open(self.opened.options)
 
     def route(self, path: str, handler: Handler, *, method: str = "GET") -> Route:
-        """Whatever the handler returns becomes JSON; it runs in a thread of its own."""
+        """Whatever the handler returns becomes JSON; it runs in a thread of its own.
+
+        Its docstring is what the API page says of the route: see api_page.py.
+        """
+        assert handler.__doc__, f"the handler of {path} has no docstring"
 
         def endpoint(request: Request) -> Response:
             found = handler(self.opened, request)
             return found if isinstance(found, Response) else as_json(found, request=request)
 
+        endpoint.__doc__ = handler.__doc__
         return Route(path, endpoint, methods=[method])
 
 
@@ -63,15 +69,32 @@ def create_app(opened: Opened, *, host: str = "127.0.0.1") -> ASGIApp:
     explorer = Explorer(opened)
 
     def reload(opened: Opened, request: Request) -> dict[str, Any]:
+        """Opens the run anew where its files have changed, as when a label was made."""
         explorer.reload()
         return health(explorer.opened, request)
+
+    api = [
+        explorer.route("/healthz", health),
+        explorer.route("/api/meta", meta),
+        explorer.route("/api/reload", reload, method="POST"),
+        explorer.route("/api/map", map.points),
+        explorer.route("/api/map/selection", map.selection),
+        explorer.route("/api/runs", runs.runs),
+        explorer.route("/api/runs/difference", runs.difference),
+        explorer.route("/api/runs/scaling", runs.scaling),
+        explorer.route("/api/runs/matching", runs.matching),
+        explorer.route("/api/run/{name}/metrics", runs.metrics),
+    ]
+
+    def documentation(request: Request) -> Response:
+        return api_page.page(explorer.opened, routes=api)
 
     routes = [
         Route("/", lambda request: RedirectResponse("/search")),
         *(Route(path, _shell) for path in PAGES),
-        explorer.route("/healthz", health),
-        explorer.route("/api/meta", meta),
-        explorer.route("/api/reload", reload, method="POST"),
+        *api,
+        Route("/api", documentation),
+        Mount("/plotly", _Static(packages=[("plotly", "package_data")])),
         Mount("/static", _Static(directory=STATIC)),
     ]
     handlers: dict[Any, Any] = {
@@ -95,6 +118,7 @@ def as_json(value: Any, *, request: Request) -> Response:
 
 
 def health(opened: Opened, request: Request) -> dict[str, Any]:
+    """Which run is open, and whether its files have changed since."""
     Parameters(request)
     return {"run": opened.fingerprint, "stale": opened.is_stale()}
 

@@ -125,10 +125,10 @@ def _read_curves(path: pathlib.Path) -> dict[str, list[Point]]:
     for text in path.read_text().splitlines():
         try:
             line = json.loads(text)
-        except ValueError:  # the last line of a run that is being written, or was killed
+            if line["split"] in ("held_out", "train") and line["fvu"] is not None:
+                curves.setdefault(line["split"], []).append(Point(line["step"], line["fvu"]))
+        except (LookupError, TypeError, ValueError):  # cut short by a kill, or still written
             break
-        if line["split"] in ("held_out", "train") and line["fvu"] is not None:
-            curves.setdefault(line["split"], []).append(Point(line["step"], line["fvu"]))
     return curves
 
 
