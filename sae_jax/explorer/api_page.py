@@ -140,7 +140,7 @@ def _section(one: Documented, *, route: Route, opened: Opened) -> str:
     if one.body:
         parts.append(f"<p>Body: {escape(one.body)}</p>")
     if one.method == "GET":
-        address = _example(one.example, opened=opened)
+        address = example(one.example, opened=opened)
         shown = escape(urllib.parse.unquote(address))
         parts.append(f'<p>Example: <a href="{escape(address)}"><code>{shown}</code></a></p>')
         answer = _sample(opened, route=route, address=address)
@@ -148,7 +148,8 @@ def _section(one: Documented, *, route: Route, opened: Opened) -> str:
     return "\n".join([*parts, "</section>"])
 
 
-def _example(template: str, *, opened: Opened) -> str:
+def example(template: str, *, opened: Opened) -> str:
+    """An address of this run's own."""
     own = {
         "latent": str(int(opened.stored.n_on.argmax())),
         "number": "0",

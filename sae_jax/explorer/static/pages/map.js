@@ -2,6 +2,7 @@
 
 import { address, get } from "../api.js";
 import { announce, h } from "../dom.js";
+import { onKey } from "../keys.js";
 import { setAddress } from "../main.js";
 import { count, percent, score } from "../numbers.js";
 import { chip, documentLine, featureLink } from "../parts.js";
@@ -103,6 +104,9 @@ function drawn(data, { state, signal, navigate }) {
     view.set(data, { of: colours.of, shades, matching, labels: data.families });
   };
 
+  onKey("+", "zoom in", () => view.zoomBy(1.5), { signal });
+  onKey("-", "zoom out", () => view.zoomBy(1 / 1.5), { signal });
+  onKey("0", "see the whole map", () => view.fit(), { signal });
   const tools = toolbar({ state, view, paint, keep, navigate, found });
   const themes = new MutationObserver(paint);
   themes.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });

@@ -145,7 +145,7 @@ function tableOf(runs, { state, current, changed }) {
       return h("td", { class: TEXTS.includes(name) ? "small" : "number" }, known ? say(own, one) : "–");
     });
     const here = one.name === current;
-    const name = h("th", { scope: "row" }, h("label", {}, box, " ", h("span", { class: "mono" }, one.name)), here ? h("span", { class: "chip edited" }, "open here") : null);
+    const name = h("th", { scope: "row" }, h("label", {}, box, " ", h("span", { class: "mono" }, one.name)), here ? [" ", h("span", { class: "chip edited" }, "open here")] : null);
     return h("tr", { class: here ? "current" : null, "aria-current": here ? "true" : null }, name, cells);
   };
   return h("table", {}, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, sorted.map(line)));

@@ -81,7 +81,7 @@ function tracesOf(names, { known, of }) {
 }
 
 function layoutOf(of) {
-  const forms = { dead_fraction: ".2~%", l0: ".1~f" };
+  const forms = { dead_fraction: ".3~%", l0: ".1~f" };
   const from0 = of.name in forms ? { rangemode: "tozero", tickformat: forms[of.name] } : { tickformat: ".3~g" };
   return { xaxis: { title: "step", tickformat: "," }, yaxis: { title: of.title, nticks: 6, ...from0 } };
 }
