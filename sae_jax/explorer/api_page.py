@@ -129,16 +129,16 @@ def _section(one: Documented, *, route: Route, opened: Opened) -> str:
     parts = [
         f'<section id="{_anchor(one.method, one.path)}">',
         f"<h2><span>{one.method}</span> <code>{escape(one.path)}</code></h2>",
-        *(f"<p>{escape(text)}</p>" for text in one.paragraphs),
+        *(f"<p>{_words(text)}</p>" for text in one.paragraphs),
     ]
     if one.parameters:
         rows = "".join(
-            f'<tr><th scope="row"><code>{escape(name)}</code></th><td>{escape(said)}</td></tr>'
+            f'<tr><th scope="row"><code>{escape(name)}</code></th><td>{_words(said)}</td></tr>'
             for name, said in one.parameters.items()
         )
         parts.append(f"<table><caption>Parameters</caption><tbody>{rows}</tbody></table>")
     if one.body:
-        parts.append(f"<p>Body: {escape(one.body)}</p>")
+        parts.append(f"<p>Body: {_words(one.body)}</p>")
     if one.method == "GET":
         address = example(one.example, opened=opened)
         shown = escape(urllib.parse.unquote(address))
@@ -146,6 +146,11 @@ def _section(one: Documented, *, route: Route, opened: Opened) -> str:
         answer = _sample(opened, route=route, address=address)
         parts.append(f'<pre tabindex="0" aria-label="Answer">{escape(answer)}</pre>')
     return "\n".join([*parts, "</section>"])
+
+
+def _words(text: str) -> str:
+    """What a docstring marks as code is code here."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def example(template: str, *, opened: Opened) -> str:

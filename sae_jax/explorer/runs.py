@@ -11,17 +11,20 @@ from typing import Any
 from starlette.requests import Request
 
 from sae_jax.analysis import matching_tables
+from sae_jax.analysis.scaling import PowerLaw, fit_power_law
 from sae_jax.config import Config
 from sae_jax.errors import SaeJaxError
 from sae_jax.explorer import curves
 from sae_jax.explorer.opened import Opened
 from sae_jax.explorer.parameters import LARGEST_WHOLE, NotThereError, Parameters
 from sae_jax.sweep import laws, results, sweep
+from sae_jax.sweep.results import Finished
 from sae_jax.train import run_folder
 
 # What comes of a file that is JSON, but not what training writes.
 DAMAGED = (AttributeError, LookupError, TypeError, ValueError)
 FREE = run_folder.FREE_SETTINGS
+FITTED = {"held_out": "fvu", "train": "fvu_train"}
 
 
 def folders(opened: Opened) -> dict[str, pathlib.Path]:
@@ -204,20 +207,32 @@ def scaling(opened: Opened, request: Request) -> dict[str, Any]:
         if len(known) > 1:
             folder = folder.parent
         read = [one for one in results.read_results(folder) if one.name in known]
-        found = laws.corpora(results.finished(read), results=read)
+        members = results.finished(read)
+        by_corpus: dict[str, list[Finished]] = {}
+        for one in members:
+            by_corpus.setdefault(one.corpus, []).append(one)
+        found = [_corpus(name, own) for name, own in by_corpus.items()]
     except (SaeJaxError, OSError, *DAMAGED) as error:
         return {"corpora": [], "why": f"{folder}: no law can be fitted: {error}"}
-    return {"corpora": [_corpus(one) for one in found], "why": ""}
+    return {"corpora": found, "why": ""}
 
 
-def _corpus(corpus: laws.Corpus) -> dict[str, Any]:
+def _corpus(name: str, members: list[Finished]) -> dict[str, Any]:
+    best = laws.best_variants(members)
+    by_k = []
+    for k in sorted({one.k for one in best}):
+        own = [one for one in best if one.k == k]
+        by_k.append({"k": k} | {split: _law(own, of=of) for split, of in FITTED.items()})
     fields = ("name", "n_latents", "k", "seed", "fvu", "fvu_train")
-    return {
-        "name": corpus.name,
-        "points": [{name: getattr(one, name) for name in fields} for one in corpus.best],
-        "by_k": [one._asdict() for one in corpus.by_k],
-        "joint": corpus.joint,
-    }
+    points = [{field: getattr(one, field) for field in fields} for one in best]
+    return {"name": name, "points": points, "by_k": by_k}
+
+
+def _law(members: list[Finished], *, of: str) -> PowerLaw | None:
+    sizes = [one.n_latents for one in members]
+    if len(set(sizes)) < 2:
+        return None
+    return fit_power_law(sizes, [getattr(one, of) for one in members])
 
 
 def matching(opened: Opened, request: Request) -> dict[str, Any]:

@@ -16,6 +16,7 @@ def n_painted(page):
 
 
 def test_all_points_are_painted_and_what_is_shown_is_said(page, opened):
+    page.on("request", lambda one: pytest.fail(one.url) if "plotly" in one.url else None)
     canvas = shown(page)
     assert n_painted(page) == opened.n_latents
     said = canvas.get_attribute("aria-label")
@@ -45,7 +46,7 @@ def test_the_wheel_the_keys_and_the_buttons_zoom_and_the_address_keeps_it(page, 
     page.mouse.wheel(0, -200)
     page.wait_for_url("**view=*")
     page.wait_for_function(
-        f"document.querySelector('canvas').dataset.painted < {opened.n_latents}"
+        f"() => document.querySelector('canvas').dataset.painted < {opened.n_latents}"
     )
     painted, kept = n_painted(page), page.url
     page.goto(kept)
@@ -53,7 +54,7 @@ def test_the_wheel_the_keys_and_the_buttons_zoom_and_the_address_keeps_it(page, 
     assert n_painted(page) == painted
     page.get_by_role("button", name="See all (0)").click()
     page.wait_for_function(
-        f"document.querySelector('canvas').dataset.painted == {opened.n_latents}"
+        f"() => document.querySelector('canvas').dataset.painted == {opened.n_latents}"
     )
     page.wait_for_url(lambda url: "view=" not in url)
 

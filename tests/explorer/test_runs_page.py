@@ -32,6 +32,7 @@ def test_runs_in_all_states_are_listed_also_on_a_telephone(page, pictures):
     assert any("later not begun. It was not begun." in note for note in notes)
     page.set_viewport_size({"width": 420, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth") <= 420
+    page.wait_for_function("() => document.querySelector('.plot .main-svg').clientWidth <= 420")
     if pictures:
         page.screenshot(path=pictures / "runs-420.png", full_page=True)
 

@@ -197,8 +197,11 @@ export class Canvas {
     const groups = Array.from(this.shades, () => []);
     const matches = [];
     const inSight = [];
-    for (let i = 0; i < this.x.length; i++) {
-      const [px, py] = this.toPixels(this.x[i], this.y[i]);
+    const { scale, x, y } = this; // once: each asks the page for its measures
+    const [left, top] = this.toPixels(0, 0);
+    for (let i = 0; i < x.length; i++) {
+      const px = left + x[i] * scale;
+      const py = top - y[i] * scale;
       if (px < -8 || py < -8 || px > width + 8 || py > height + 8) continue;
       inSight.push(i);
       if (this.matching?.[i]) matches.push([px, py, this.of[i]]);
@@ -211,10 +214,9 @@ export class Canvas {
       fill(brush, places, radius);
     });
     brush.globalAlpha = 1;
-    const ground = getComputedStyle(this.canvas).getPropertyValue("--text");
+    brush.strokeStyle = getComputedStyle(this.canvas).getPropertyValue("--text");
     for (const [px, py, of] of matches) {
       brush.fillStyle = this.shades.at(of);
-      brush.strokeStyle = ground;
       brush.beginPath();
       brush.arc(px, py, radius + 1.5, 0, 7);
       brush.fill();
