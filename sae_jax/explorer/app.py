@@ -69,7 +69,10 @@ def create_app(opened: Opened, *, host: str = "127.0.0.1") -> ASGIApp:
     explorer = Explorer(opened)
 
     def reload(opened: Opened, request: Request) -> dict[str, Any]:
-        """Opens the run anew where its files have changed, as when a label was made."""
+        """Opens the run anew where its files have changed, as when labels were made.
+
+        Body: an empty object.
+        """
         explorer.reload()
         return health(explorer.opened, request)
 

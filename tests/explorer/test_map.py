@@ -1,5 +1,7 @@
 """The map: positions are principal components, and a selection's features are counted."""
 
+import shutil
+
 import numpy as np
 import pytest
 from explorable import open_run
@@ -138,3 +140,19 @@ def test_positions_are_computed_once(opened, monkeypatch):
     first = maps.points_of(opened, "features")
     monkeypatch.setattr(maps, "plane_of", lambda vectors: pytest.fail("computed again"))
     assert maps.points_of(opened, "features") is first
+
+
+def test_without_families_texts_and_labels_there_are_points_all_the_same(explorable, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(explorable, run, ignore=shutil.ignore_patterns("families", "labels.jsonl"))
+    opened = open_run(run)
+    opened.documents = None
+    found = maps._feature_columns(opened, maps.points_of(opened, "features"))
+    assert (found["families"], set(found["family"]), set(found["label"])) == (
+        [],
+        {None},
+        {None},
+    )
+    found = maps._document_columns(opened, maps.points_of(opened, "documents"))
+    assert set(found["label"]) == {None}
+    assert set(found["features"].values()) == {None}

@@ -152,3 +152,24 @@ def test_the_map_changes_with_the_theme_and_fits_a_telephone(page, pictures):
         arg=before,
     )
     assert canvas.is_visible()
+
+
+def test_without_families_the_page_says_how_to_make_them(page, client):
+    meta = client.get("/api/meta").json()
+    lacking = meta | {"missing": meta["missing"] | {"families": "Run `sae-jax families`."}}
+    page.route("**/api/meta", lambda route: route.fulfill(json=lacking))
+    shown(page)
+    assert page.get_by_text("Run `sae-jax families`.").count() == 0
+    page.get_by_label("Colour").select_option("family")
+    page.get_by_text("Run `sae-jax families`.").wait_for()
+
+
+def test_an_error_is_said_and_can_be_tried_again(page):
+    page.route(
+        "**/api/map?*", lambda route: route.fulfill(status=500, json={"error": "Broken."})
+    )
+    page.goto("/map")
+    page.get_by_text("Broken.").wait_for()
+    page.unroute("**/api/map?*")
+    page.get_by_role("button", name="Retry").click()
+    page.wait_for_selector(PAINTED)

@@ -83,6 +83,8 @@ def test_what_an_unfinished_run_writes_is_shown_without_a_reload(page, grid):
     try:
         page.get_by_text("At step 20 of 40 (50 %).").wait_for()
         page.get_by_text("fvu (train) 1.000 at step 4, .123 at step 20.").first.wait_for()
+        shown = "document.querySelector('.chart')._fullLayout.xaxis.range[1]"
+        page.wait_for_function(f"() => {shown} > 19")
     finally:
         path.write_text(before)
 

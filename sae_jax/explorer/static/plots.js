@@ -81,6 +81,7 @@ function styled(layout, chart) {
   return {
     showlegend: false,
     hovermode: "closest",
+    hoverdistance: 40,
     dragmode: "zoom",
     uirevision: "kept",
     margin: { l: 8, r: 12, t: 8, b: 8 },

@@ -6,7 +6,7 @@ import { onKey } from "../keys.js";
 import { setAddress } from "../main.js";
 import { count, percent, score } from "../numbers.js";
 import { chip, documentLine, featureLink } from "../parts.js";
-import { empty, filled } from "../states.js";
+import { empty, filled, missing } from "../states.js";
 import { Canvas } from "./map_canvas.js";
 import { CHOICES, colouring, legend, palette } from "./map_colours.js";
 
@@ -18,14 +18,14 @@ const N_TO_SEARCH = 3;
 const PERCENT_TO_SEARCH = 50;
 const WEAK = 0.2; // share of the variance, below which nearness says little
 
-export async function show(root, { url, signal, navigate }) {
+export async function show(root, { url, meta, signal, navigate }) {
   const state = readState(url);
   const body = h("div", {});
   root.append(body);
   await filled(
     body,
     () => get(address("/api/map", { of: state.of }), { signal }),
-    (data) => (data.ids.length ? drawn(data, { state, signal, navigate }) : empty("There is nothing to show: this run has no points.")),
+    (data) => (data.ids.length ? drawn(data, { state, meta, signal, navigate }) : empty("There is nothing to show: this run has no points.")),
     { signal, rows: 12 },
   );
 }
@@ -48,10 +48,11 @@ function readState(url) {
 const short = (value) => String(Number(value.toPrecision(5)));
 const range = ([low, high]) => `${short(low)}:${short(high)}`;
 
-function drawn(data, { state, signal, navigate }) {
+function drawn(data, { state, meta, signal, navigate }) {
   const canvas = h("canvas", { tabindex: "0", role: "application", "aria-label": sentence(data), "aria-describedby": "map-keys" });
   const tip = h("div", { class: "tip", hidden: true });
   const key = h("div", {});
+  const lack = h("div", {});
   const found = h("span", { class: "soft small", role: "status" });
   const nearest = h("ol", { class: "nearest" });
   const inside = h("div", { class: "inside" });
@@ -97,6 +98,8 @@ function drawn(data, { state, signal, navigate }) {
     const colours = colouring(data, state.colour);
     const shades = palette(colours, canvas);
     key.replaceChildren(legend(colours, shades));
+    const why = { family: meta.missing.families, f1: meta.missing.labels }[state.colour];
+    lack.replaceChildren(...(why ? [missing(why)] : []));
     const words = state.find.trim().toLowerCase();
     const matching = words ? data.label.map((label) => (label ?? "").toLowerCase().includes(words)) : null;
     const n = matching?.filter(Boolean).length ?? 0;
@@ -123,6 +126,7 @@ function drawn(data, { state, signal, navigate }) {
   return [
     tools,
     h("p", { class: "soft" }, sentence(data), weak(data) ? ` Such a plane shows the largest differences only: points close together here need not be alike, and a ${state.of === "features" ? "feature" : "document"}'s own page lists its real neighbours.` : ""),
+    lack,
     h(
       "div",
       { class: "plan" },

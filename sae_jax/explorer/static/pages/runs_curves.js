@@ -36,7 +36,7 @@ export function drawCurves({ signal }) {
     const files = names.map((name) => h("a", { href: numbersOf(name), target: "_blank", rel: "noopener" }, name));
     const damaged = names.reduce((sum, name) => sum + known.get(name).damaged, 0);
     data.replaceChildren("Numbers: ", ...files.flatMap((link, i) => (i ? [", ", link] : [link])), damaged ? ` · ${count(damaged)} damaged lines left out` : "");
-    const shown = figures.map(({ of, draw }) => draw(() => tracesOf(names, { known, of }), layoutOf(of), sentenceOf(names, { known, of })));
+    const shown = figures.map(({ of, draw }) => draw(() => tracesOf(names, { known, of }), layoutOf(names, { known, of }), sentenceOf(names, { known, of })));
     await Promise.all(shown).catch((error) => trouble.replaceChildren(failed(error, () => show(runs))));
   }
   return { root, show };
@@ -66,8 +66,9 @@ function tracesOf(names, { known, of }) {
       if (!columns?.[of.name]) return [];
       const dash = split === "train" && of.splits.length > 1 ? "dot" : "solid";
       return {
-        x: columns.step,
-        y: columns[of.name],
+        // Copies: plotly takes an array that it has seen for one that has not changed.
+        x: [...columns.step],
+        y: [...columns[of.name]],
         mode: columns.step.length > 60 ? "lines" : "lines+markers",
         line: { color: colour(i), width: 1.8, dash },
         marker: { size: 4, color: colour(i) },
@@ -80,10 +81,11 @@ function tracesOf(names, { known, of }) {
   );
 }
 
-function layoutOf(of) {
+function layoutOf(names, { known, of }) {
   const forms = { dead_fraction: ".3~%", l0: ".1~f" };
   const from0 = of.name in forms ? { rangemode: "tozero", tickformat: forms[of.name] } : { tickformat: ".3~g" };
-  return { xaxis: { title: "step", tickformat: "," }, yaxis: { title: of.title, nticks: 6, ...from0 } };
+  const zero = of.name === "dead_fraction" && names.every((name) => !known.get(name).curves.train?.dead_fraction?.some(Boolean));
+  return { xaxis: { title: "step", tickformat: "," }, yaxis: { title: of.title, nticks: 6, ...from0, ...(zero ? { range: [0, 0.01] } : {}) } };
 }
 
 function sentenceOf(names, { known, of }) {
