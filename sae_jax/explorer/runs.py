@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import pathlib
 import shlex
 import time
@@ -27,12 +28,17 @@ FREE = run_folder.FREE_SETTINGS
 FITTED = {"held_out": "fvu", "train": "fvu_train"}
 
 
+def _run(opened: Opened) -> pathlib.Path:
+    """By a path whose last part is its name, also where it was opened as `runs/a/..`."""
+    return pathlib.Path(os.path.abspath(opened.options.run))
+
+
 def folders(opened: Opened) -> dict[str, pathlib.Path]:
     """By name the run that is open and, where it is of a sweep, the others of that sweep.
 
     Of names that would lead out of the sweep's folder there are none.
     """
-    own = opened.options.run.absolute()
+    own = _run(opened)
     listed = [own.name]
     if (own.parent / "sweep.json").exists():
         members = list(sweep.read_members(own.parent))
@@ -49,7 +55,7 @@ def runs(opened: Opened, request: Request) -> dict[str, Any]:
     last lines.
     """
     Parameters(request)
-    own = opened.options.run.absolute()
+    own = _run(opened)
     why, found = "", {own.name: own}
     try:
         found = folders(opened)
@@ -201,7 +207,7 @@ def scaling(opened: Opened, request: Request) -> dict[str, Any]:
     null with fewer than two sizes. Several seeds of a size are several points.
     """
     Parameters(request)
-    folder = opened.options.run.absolute()
+    folder = _run(opened)
     try:
         known = folders(opened)
         if len(known) > 1:

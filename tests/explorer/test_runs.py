@@ -10,6 +10,7 @@ from explored_sweep import FVU, make_sweep
 from starlette.testclient import TestClient
 
 from sae_jax.analysis.scaling import fit_power_law
+from sae_jax.explorer import runs
 from sae_jax.explorer.app import create_app
 
 
@@ -127,6 +128,11 @@ def test_a_run_of_no_sweep_is_alone_and_has_no_law(client, opened):
     assert [one["name"] for one in found["runs"]] == [found["current"]] == ["run"]
     (corpus,) = client.get("/api/runs/scaling").json()["corpora"]
     assert [law["held_out"] for law in corpus["by_k"]] == [None]
+
+
+def test_a_run_opened_by_a_way_around_has_its_own_name(grid):
+    run = grid / "unfinished" / ".." / "n_latents=64" / "codes" / ".."
+    assert list(runs.folders(open_run(run)))[:2] == ["n_latents=32", "n_latents=64"]
 
 
 def test_a_sweep_that_cannot_be_read_leaves_the_run_alone_and_says_so(explorable, tmp_path):
