@@ -51,11 +51,12 @@ FRAME = """<!doctype html>
 <header><a class="brand" href="/search">sae_jax</a><nav aria-label="Pages">{nav}</nav></header>
 <main id="page" class="api" tabindex="-1">
 <h1>API of {run}</h1>
-<p>Every page of the explorer is made of these answers. They are JSON where nothing else is said. An error has
-<code>error</code> (what was found, what was expected, what to do) and <code>request_id</code>,
-with status 400 for a bad parameter, 404 for what does not exist, 409 for what is not made yet,
-424 without a text encoder and 403 where the server is read-only. POST takes a body of
-<code>application/json</code>. What answers consist of is shown as this run gave it.</p>
+<p>Every page of the explorer is made of these answers. They are JSON where nothing else is
+said. An error has <code>error</code> (what was found, what was expected, what to do) and
+<code>request_id</code>, with status 400 for a bad parameter, 404 for what does not exist, 409
+for what is not made yet, 424 without a text encoder and 403 where the server is read-only.
+POST takes a body of <code>application/json</code>. What answers consist of is
+shown as this run gave it.</p>
 <ul class="routes">{contents}</ul>
 {sections}
 </main>
