@@ -42,11 +42,14 @@ def run(values: flags.FlagValues, arguments: list[str]) -> None:
     from sae_jax.explorer import serve
     from sae_jax.explorer.opened import Opened, Options
 
-    opened = Opened.open(
-        Options(folder, shards=values.shards, read_only=values.read_only, say=_say)
+    options = Options(
+        folder,
+        shards=values.shards,
+        encoder=named_encoder(values) if values.encoder else None,
+        read_only=values.read_only,
+        say=_say,
     )
-    if values.encoder:
-        opened.search.use_encoder(named_encoder(values))
+    opened = Opened.open(options)
     serve.serve(opened, host=values.host, port=values.port, say=_say)
 
 

@@ -1,15 +1,10 @@
 """The explorer's server: pages, and the JSON behind them."""
 
-import hashlib
-import importlib.metadata
 import pathlib
 import sys
-import threading
-from collections.abc import Callable
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
@@ -17,12 +12,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from sae_jax.data.numbers import to_json
 from sae_jax.errors import EncoderError, SaeJaxError, ShardError
-from sae_jax.explorer import documents, families, feature, features, find, searching
+from sae_jax.explorer import api_page
 from sae_jax.explorer.guard import Guard
 from sae_jax.explorer.opened import Opened
-from sae_jax.explorer.parameters import ForbiddenError, NotThereError, Parameters
+from sae_jax.explorer.parameters import ForbiddenError, NotThereError
+from sae_jax.explorer.routes import Explorer
 
 STATIC = pathlib.Path(__file__).parent / "static"
 PAGES = (
@@ -36,69 +31,20 @@ STATUS: dict[type[SaeJaxError], int] = {
     EncoderError: 424,  # weights or an endpoint that the server depends on
 }
 
-Handler = Callable[[Opened, Request], Any]
-
-
-class Explorer:
-    """Holds the run that is open, and opens it anew when its files have changed."""
-
-    def __init__(self, opened: Opened) -> None:
-        self.opened = opened
-        self._lock = threading.Lock()
-
-    def reload(self) -> None:
-        with self._lock:
-            if self.opened.is_stale():
-                self.opened = Opened.open(self.opened.options)
-
-    def route(self, path: str, handler: Handler, *, method: str = "GET") -> Route:
-        """Whatever the handler returns becomes JSON; it runs in a thread of its own.
-
-        A thread cannot wait for the request's body: it is read before, into its state.
-        """
-
-        def answer(request: Request) -> Response:
-            found = handler(self.opened, request)
-            return found if isinstance(found, Response) else as_json(found, request=request)
-
-        async def endpoint(request: Request) -> Response:
-            request.state.body = await request.body()
-            return await run_in_threadpool(answer, request)
-
-        return Route(path, endpoint, methods=[method])
-
 
 def create_app(opened: Opened, *, host: str = "127.0.0.1") -> ASGIApp:
     explorer = Explorer(opened)
+    api = explorer.routes()
 
-    def reload(opened: Opened, request: Request) -> dict[str, Any]:
-        explorer.reload()
-        return health(explorer.opened, request)
+    def documentation(request: Request) -> Response:
+        return api_page.page(explorer.opened, routes=api)
 
     routes = [
         Route("/", lambda request: RedirectResponse("/search")),
         *(Route(path, _shell) for path in PAGES),
-        explorer.route("/healthz", health),
-        explorer.route("/api/meta", meta),
-        explorer.route("/api/start", searching.start),
-        explorer.route("/api/encoder", searching.encoder),
-        explorer.route("/api/filters", searching.filters),
-        explorer.route("/api/search", searching.find),
-        explorer.route("/api/search.csv", searching.as_csv),
-        explorer.route("/api/search/block", searching.block),
-        explorer.route("/api/reload", reload, method="POST"),
-        explorer.route("/api/features", features.features),
-        explorer.route("/api/encode", features.encode),
-        explorer.route("/api/feature/{latent}", feature.feature),
-        explorer.route("/api/feature/{latent}/label", feature.edit_label, method="POST"),
-        explorer.route("/api/families", families.families),
-        explorer.route("/api/families/ratios", families.ratios),
-        explorer.route("/api/family/{number}", families.family),
-        explorer.route("/api/family/{number}/matrix", families.matrix),
-        explorer.route("/api/document/{row:path}", documents.document),
-        explorer.route("/api/documents", documents.documents),
-        explorer.route("/api/keywords", documents.keywords),
-        explorer.route("/api/find", find.find),
+        *api,
+        Route("/api", documentation),
+        Mount("/plotly", _Static(packages=[("plotly", "package_data")])),
         Mount("/static", _Static(directory=STATIC)),
     ]
     handlers: dict[Any, Any] = {
@@ -109,54 +55,6 @@ def create_app(opened: Opened, *, host: str = "127.0.0.1") -> ASGIApp:
     app = Starlette(routes=routes, exception_handlers=handlers)
     # Around all of it, so that answers to defects have its headers, too.
     return Guard(app, host=host, read_only=opened.options.read_only)
-
-
-def as_json(value: Any, *, request: Request) -> Response:
-    """With a tag of its content, so that a browser that has it need not fetch it again."""
-    body = to_json(value).encode()
-    tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-    headers = {"etag": tag, "cache-control": "no-cache"}
-    if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type="application/json")
-
-
-def health(opened: Opened, request: Request) -> dict[str, Any]:
-    Parameters(request)
-    return {"run": opened.fingerprint, "stale": opened.is_stale()}
-
-
-def meta(opened: Opened, request: Request) -> dict[str, Any]:
-    """What the frame of every page says of the run."""
-    Parameters(request)
-    reader, stored = opened.search.reader, opened.stored
-    return {
-        "version": importlib.metadata.version("sae_jax"),
-        "run": opened.options.run.absolute().name,
-        "fingerprint": opened.fingerprint,
-        "corpus": reader.folder.absolute().name,
-        "encoder": reader.provenance.encoder,
-        "n_rows": opened.n_rows,
-        "d_in": reader.d_in,
-        "n_latents": opened.n_latents,
-        "n_alive": int((stored.n_on > 0).sum()),
-        "k": opened.dictionary.sae.k,
-        "n_labels": len(opened.labels.name),
-        "read_only": opened.options.read_only,
-        "missing": {
-            "texts": None if opened.documents else f"{reader.folder} has no texts.",
-            "families": opened.missing_families(),
-            "features": opened.missing_pages(),
-            "labels": None if opened.labels.name else _no_labels(opened),
-        },
-    }
-
-
-def _no_labels(opened: Opened) -> str:
-    return (
-        f"No feature has a label yet. Run `sae-jax label {opened.options.run}`; it takes "
-        "about a minute and needs no language model."
-    )
 
 
 class _Static(StaticFiles):

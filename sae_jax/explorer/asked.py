@@ -77,7 +77,7 @@ def _query(opened: Opened, parameters: Parameters) -> Query:
     (kind,), search = given, opened.search
     text = parameters.text(kind)
     if kind == "q":
-        return opened.queries.of(("q", text), lambda: search.text(text))
+        return opened.text(text)
     if kind == "row":
         row = opened.row(text)
         return opened.queries.of(("row", row), lambda: search.row(row))

@@ -18,7 +18,10 @@ MOST_ROWS = 200  # in one answer
 
 
 def document(opened: Opened, request: Request) -> dict[str, Any]:
-    """By its row or its id."""
+    """One document: its text and fields, its features, how much they explain, its neighbours.
+
+    It is named by its row, or by its own id.
+    """
     Parameters(request)
     row = opened.row(request.path_params["row"])
     x = opened.search.reader.read(np.array([row]))[0].astype(np.float32)
@@ -34,6 +37,13 @@ def document(opened: Opened, request: Request) -> dict[str, Any]:
 
 
 def documents(opened: Opened, request: Request) -> list[dict[str, Any]]:
+    """Documents as lists show them.
+
+    Parameters:
+        rows: their rows, such as 1,2,3; 200 at most.
+
+    Example: /api/documents?rows=0,1
+    """
     words = Parameters(request, "rows").text("rows").split(",")
     if len(words) > MOST_ROWS:
         raise UsageError(f"rows names {len(words):,} rows; expected {MOST_ROWS} at most.")
@@ -42,7 +52,14 @@ def documents(opened: Opened, request: Request) -> list[dict[str, Any]]:
 
 
 def keywords(opened: Opened, request: Request) -> dict[str, Any]:
-    """The rows that hold all of some words."""
+    """The documents that hold all of some words, the best first.
+
+    Parameters:
+        q: the words.
+        k: how many documents, 1 to 200.
+
+    Example: /api/keywords?q=the&k=2
+    """
     asked = Parameters(request, "q", "k")
     k = asked.whole("k", default=10, low=1, high=MOST_ROWS)
     if opened.documents is None:

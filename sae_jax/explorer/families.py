@@ -25,6 +25,7 @@ NOTE = (
 
 
 def families(opened: Opened, request: Request) -> dict[str, Any]:
+    """All families, the largest first, with their measures against chance."""
     Parameters(request)
     made = opened.search.families.made
     return {
@@ -41,13 +42,16 @@ def families(opened: Opened, request: Request) -> dict[str, Any]:
 
 
 def ratios(opened: Opened, request: Request) -> list[float]:
-    """R of each family, by its number. The first time it takes a second or two."""
+    """R of each family: overlap of parent and children over that among children.
+
+    By the families' numbers. The first time it takes a second or two.
+    """
     Parameters(request)
     return [opened.family_ratio(one.number) for one in opened.families]
 
 
 def family(opened: Opened, request: Request) -> dict[str, Any]:
-    """All but what it takes long to count: the tree, and the rows where it is strongest."""
+    """One family: its tree, and the documents on which it is strongest."""
     Parameters(request)
     one = _named(opened, request)
     made = opened.search.families.made
@@ -69,7 +73,10 @@ def family(opened: Opened, request: Request) -> dict[str, Any]:
 
 
 def matrix(opened: Opened, request: Request) -> dict[str, Any]:
-    """Of its parent and the children that are on most often, in an order that shows blocks."""
+    """How the members of a family overlap, and how alike their directions are.
+
+    Of its parent and of the children that are on most often, in an order that shows blocks.
+    """
     Parameters(request)
     one = _named(opened, request)
     chosen = one.members[:MOST_IN_MATRIX]

@@ -61,14 +61,15 @@ def encode(opened: Opened, request: Request) -> dict[str, Any]:
     Parameters:
         text: any text.
         latent: a feature whose value is told even where it is not among the k strongest.
+
+    Example: /api/encode?text=any+text&latent={latent}
     """
     parameters = Parameters(request, "text", "latent")
     text = parameters.text("text")
     if not text.strip():
         raise UsageError("text is empty; expected some words to find the features of.")
     asked = opened.latent(parameters.text("latent")) if "latent" in parameters else None
-    opened.missing_encoder()  # loads it once, however many ask; the next line says what lacks
-    query = opened.queries.of(("q", text), lambda: opened.search.text(text))
+    query = opened.text(text)
     pre_acts = _pre_acts(opened, query.vector)
     return {
         "text": text,

@@ -19,7 +19,14 @@ KINDS = ("all", "names", "documents")
 
 
 def find(opened: Opened, request: Request) -> dict[str, Any]:
-    """`of=names` is without documents, so that labels can be shown before they are found."""
+    """What the box in the header offers: features, families, documents and numbers.
+
+    Parameters:
+        q: what is typed.
+        of: all, names (features and families alone, which are found at once) or documents.
+
+    Example: /api/find?q=a
+    """
     asked = Parameters(request, "q", "of")
     query, kind = asked.text("q").strip(), asked.choice("of", KINDS)
     found: dict[str, Any] = {"query": query}

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from sae_jax.analysis import feature_tables
 from sae_jax.analysis.features import FeaturePages
+from sae_jax.embed.encoder import Encoder
 from sae_jax.errors import SaeJaxError
 from sae_jax.explorer import together
 from sae_jax.explorer.filters import Filters
@@ -33,6 +34,7 @@ class Options(NamedTuple):
 
     run: pathlib.Path
     shards: str = ""
+    encoder: Encoder | None = None  # in place of the one that the corpus names
     read_only: bool = False
     say: Callable[[str], None] = print
 
@@ -79,6 +81,8 @@ class Opened:
     @classmethod
     def open(cls, options: Options) -> "Opened":
         search = Search.open(options.run, shards=options.shards, say=options.say)
+        if options.encoder is not None:
+            search.use_encoder(options.encoder)
         return cls(search, options=options)
 
     @property
@@ -128,6 +132,11 @@ class Opened:
         """Loads it, the first time."""
         with self._encoder_lock:
             return _why(lambda: self.search.encoder)
+
+    def text(self, text: str) -> Query:
+        """Raises UsageError where there is no encoder."""
+        self.missing_encoder()  # loads it once, however many ask at the same time
+        return self.queries.of(("q", text), lambda: self.search.text(text))
 
     @functools.cached_property
     def density(self) -> Float[np.ndarray, " n_latents"]:

@@ -76,6 +76,9 @@ def find(opened: Opened, request: Request) -> dict[str, Any]:
         k: hits, 1 to 100.
         where: filters of fields, such as ontology:MONDO,year:2015..2024; see /api/filters.
         holding: words that a document has to hold.
+        run: of a copied link; read by the page alone.
+
+    Example: /api/search?row={row}&w={latent}:150&k=3
     """
     began = time.perf_counter()
     asked = read(opened, request)
@@ -203,9 +206,11 @@ def block(opened: Opened, request: Request) -> Response:
     """What a page needs to rank the likely documents itself while a slider moves; binary.
 
     Parameters:
-        q, row, feature, family, w, mode, where, holding: as of /api/search.
+        q, row, feature, family, w, mode, k, where, holding, run: as of /api/search.
         moved: the slider that is about to move, such as 417 or f12: its strongest documents
             are in the block.
+
+    Example: /api/search/block?row={row}
     """
     asked = read(opened, request, "moved")
     moved = Parameters(request, *PARAMETERS, "moved").text("moved")
@@ -237,7 +242,9 @@ def as_csv(opened: Opened, request: Request) -> Response:
     """The hits of a search as CSV, up to a thousand.
 
     Parameters:
-        q, row, feature, family, w, mode, k, where, holding: as of /api/search.
+        q, row, feature, family, w, mode, k, where, holding, run: as of /api/search.
+
+    Example: /api/search.csv?row={row}&k=20
     """
     asked = read(opened, request, most=MOST_ROWS_OF_CSV)
     steered = opened.search.steer(

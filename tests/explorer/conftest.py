@@ -28,9 +28,7 @@ def explorable(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def opened(explorable) -> Opened:
-    opened = open_run(explorable)
-    opened.search.use_encoder(PlantedEncoder())
-    return opened
+    return open_run(explorable, encoder=PlantedEncoder())
 
 
 @pytest.fixture(scope="session")

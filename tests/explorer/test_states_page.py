@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from explorable import make_explorable, open_run, served, until
+from explorable import PlantedEncoder, make_explorable, open_run, served, until
 from searchable import make_run
 
 from sae_jax.errors import UsageError
@@ -96,10 +96,10 @@ def test_a_server_that_is_gone_is_said_and_found_again(opened, look):
 
 
 def test_labels_made_meanwhile_are_said_and_read_again(own, look):
-    opened = open_run(own)
+    opened = open_run(own, encoder=PlantedEncoder())
     with served(opened) as address:
         page = look(address)
-        page.goto("/search?row=5")
+        page.goto("/search?q=text+5")
         page.locator("footer .run").wait_for()
         path = opened.features / "labels.jsonl"
         of = {"run_fingerprint": opened.stored.manifest.run_fingerprint}
@@ -109,6 +109,7 @@ def test_labels_made_meanwhile_are_said_and_read_again(own, look):
         page.get_by_role("button", name="Reload").click()
         page.locator(".slider .name", has_text="new ").first.wait_for()
         assert not page.locator("#banner p").count()
+        assert page.url.endswith("/search?q=text+5")  # by the encoder that it was opened with
 
 
 def test_codes_of_other_weights_are_refused_when_it_starts(own):
