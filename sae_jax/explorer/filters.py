@@ -78,7 +78,9 @@ class Filters:
         for row, own in self.documents.all_fields():
             for name, value in own.items():
                 if isinstance(value, str | int | float):
-                    columns.setdefault(name, [None] * self.n_rows)[row] = value
+                    if name not in columns:
+                        columns[name] = [None] * self.n_rows
+                    columns[name][row] = value
         found = {name: _field(values) for name, values in columns.items()}
         useful = [(name, field) for name, field in found.items() if field is not None]
         return dict(useful[:MOST_FIELDS])

@@ -200,7 +200,7 @@ def selection(opened: Opened, request: Request) -> dict[str, Any]:
         of: features or documents.
         x: from where to where along the first axis, as LOW:HIGH.
         y: the same along the second.
-    Example: /api/map/selection?of=documents&x=-0.1:0.1&y=-0.1:0.1
+    Example: /api/map/selection?of=features&x=-0.1:0.1&y=-0.1:0.1
     """
     asked = Parameters(request, "of", "x", "y")
     of = asked.choice("of", OF)

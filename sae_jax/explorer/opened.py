@@ -148,6 +148,13 @@ class Opened:
         values = np.asarray(self.stored.values)
         return np.sqrt(np.einsum("rk,rk->r", values, values))
 
+    def warm(self) -> None:
+        """Reads what the first pages would wait for: filters, families, tables, weights."""
+        self.missing_pages()
+        self.search.neutral_scores(self.search.row(0))
+        _ = self.families_of, self.filters.fields
+        self.missing_encoder()
+
     def latent(self, text: str) -> int:
         """The one that an address names; raises NotThereError."""
         return place(text, of="feature", n=self.n_latents)
@@ -204,7 +211,9 @@ def _shown(document: Document, *, whole: bool) -> dict[str, Any]:
     text = document.text
     if len(text) > SNIPPET:
         text = text[:SNIPPET].rsplit(" ", 1)[0] + " …"
-    return document._replace(text=text)._asdict() | {"fields": {}}
+    # A list shows both, one after the other.
+    title = "" if text.casefold().startswith(document.title.casefold()) else document.title
+    return document._replace(title=title, text=text)._asdict() | {"fields": {}}
 
 
 def _why(get: Callable[[], object]) -> str | None:

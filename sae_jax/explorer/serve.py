@@ -22,8 +22,7 @@ def serve(opened: Opened, *, host: str, port: int, say: Callable[[str], None]) -
         say(f"Port {port} is taken; this is {found}.")
     app = create_app(opened, host=host)
     config = uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False)
-    # The first question would wait for the encoder's weights: read them meanwhile.
-    threading.Thread(target=opened.missing_encoder, daemon=True).start()
+    threading.Thread(target=opened.warm, daemon=True).start()
     say(f"Explore {opened.options.run} at http://{_shown(host)}:{found}  (Ctrl-C ends it)")
     uvicorn.Server(config).run(sockets=[listening])
 

@@ -6,23 +6,15 @@ import { featureLink } from "../parts.js";
 
 const REASONS = 3;
 
-export function movement(hit, place, k) {
-  if (!hit.neutral_rank || hit.neutral_rank > k)
-    return h(
-      "span",
-      { class: "moved new", title: "not among the first without sliders" },
-      "new",
-    );
+/** Where a hit stands beside its place without sliders: a text, a class and a sentence. */
+function movement(hit, place, k) {
+  if (!hit.neutral_rank || hit.neutral_rank > k) {
+    return ["new", "new", "not among the first without sliders"];
+  }
   const by = hit.neutral_rank - place;
-  if (!by) return h("span", { class: "moved" });
-  return h(
-    "span",
-    {
-      class: `moved ${by > 0 ? "up" : "down"}`,
-      title: `place ${hit.neutral_rank} without sliders`,
-    },
-    `${by > 0 ? "▲" : "▼"}${Math.abs(by)}`,
-  );
+  if (!by) return ["", "", ""];
+  const before = `place ${hit.neutral_rank} without sliders`;
+  return [`${by > 0 ? "▲" : "▼"}${Math.abs(by)}`, by > 0 ? "up" : "down", before];
 }
 
 /** Keeps an element for each row, so that a preview moves hits instead of making them anew. */
@@ -43,7 +35,10 @@ export class HitList {
       1e-9,
     );
     const items = hits.map((hit, i) => this.item(hit, { place: i + 1, k, most, words }));
-    this.root.replaceChildren(...items);
+    const same = items.length === this.root.children.length;
+    if (!same || items.some((item, i) => item !== this.root.children[i])) {
+      this.root.replaceChildren(...items);
+    }
   }
 
   item(hit, { place, k, most, words }) {
@@ -52,11 +47,12 @@ export class HitList {
     const { parts } = item;
     item.hit = hit.distinct ? hit : { ...item.hit, ...hit };
     parts.place.textContent = place;
-    parts.moved.replaceChildren(movement(hit, place, k));
+    const [moved, kind, why] = movement(hit, place, k);
+    parts.moved.textContent = moved;
+    parts.moved.className = `movement ${kind}`;
+    parts.moved.title = why;
     parts.score.textContent = score(hit.score);
-    parts.reasons.replaceChildren(
-      ...hit.parts.slice(0, REASONS).map((part) => this.reason(part, most)),
-    );
+    hit.parts.slice(0, REASONS).forEach((part, i) => this.reason(item, i, { part, most }));
     for (const button of [parts.more, parts.less]) button.disabled = !item.hit.distinct;
     if (this.open.has(hit.row)) parts.why.replaceChildren(this.table(item.hit));
     return item;
@@ -88,11 +84,8 @@ export class HitList {
     const why = this.button("why", "How its score is made up (x)", () => this.toggle(item));
     why.setAttribute("aria-expanded", "false");
     const text = document.text || `row ${document.row}`;
-    const link = h(
-      "a",
-      { class: "open", href: `/document/${document.row}` },
-      document.title || text,
-    );
+    const { title } = document;
+    const link = h("a", { class: "open", href: `/document/${document.row}` }, title || text);
     const source = document.url
       ? h(
           "a",
@@ -116,7 +109,7 @@ export class HitList {
           "div",
           { class: "text" },
           link,
-          document.title ? h("p", { class: "snippet" }, text) : null,
+          title ? h("p", { class: "snippet" }, text) : null,
         ),
         parts.reasons,
         parts.why,
@@ -130,7 +123,7 @@ export class HitList {
       ),
     );
     item.addEventListener("focusin", () => this.on.chosen(hit.row));
-    return Object.assign(item, { parts, whyButton: why, hit });
+    return Object.assign(item, { parts, whyButton: why, hit, reasons: [] });
   }
 
   button(text, title, onclick) {
@@ -151,15 +144,25 @@ export class HitList {
     item.whyButton.setAttribute("aria-expanded", String(this.open.has(row)));
   }
 
-  reason([latent, natural, change], most) {
+  /** The i-th reason of a hit, changed in place: a drag draws it many times a second. */
+  reason(item, i, { part: [latent, natural, change], most }) {
     const total = natural + change;
-    const width = `${Math.round((100 * Math.abs(total)) / most)}%`;
-    return h(
-      "span",
-      { class: `reason ${total < 0 ? "against" : ""}`, title: `${signed(total)} of the score` },
-      h("span", { class: "bar" }, h("span", { class: "fill", style: { width } })),
-      featureLink(this.feature(latent)),
-    );
+    const own = (item.reasons[i] ??= this.madeReason(item));
+    own.root.className = total < 0 ? "reason against" : "reason";
+    own.root.title = `${signed(total)} of the score`;
+    own.fill.style.width = `${Math.round((100 * Math.abs(total)) / most)}%`;
+    const name = this.feature(latent);
+    if (own.latent === latent && own.label === name.label) return;
+    Object.assign(own, { latent, label: name.label });
+    own.name.replaceChildren(featureLink(name));
+  }
+
+  madeReason(item) {
+    const fill = h("span", { class: "fill" });
+    const name = h("span", { class: "of" });
+    const root = h("span", { class: "reason" }, h("span", { class: "bar" }, fill), name);
+    item.parts.reasons.append(root);
+    return { root, fill, name };
   }
 
   feature(latent) {

@@ -23,7 +23,12 @@ export class Toolbar {
   constructor(asked, meta, on) {
     this.asked = asked;
     this.meta = meta;
-    this.gauge = h("div", { class: "gauge" });
+    this.cosine = h("span", { class: "mono" });
+    this.word = h("span", { class: "small soft word" });
+    this.meter = h("meter", { min: 0, max: 1, low: 0.5, high: 0.85, optimum: 1 });
+    const about = h("span", { class: "small", title: ABOUT_COSINE }, "cosine to your question ");
+    about.append(this.cosine);
+    this.gauge = h("div", { class: "gauge", hidden: true }, about, this.meter, this.word);
     this.status = h("p", { class: "small soft status" });
     this.csv = h("a", { class: "button", download: "search.csv" }, "CSV");
     const button = (text, title, onclick, more = {}) =>
@@ -62,15 +67,12 @@ export class Toolbar {
   /** `n` is the number of documents that filters leave; `kept` that of hits as before. */
   say({ fidelity, hits, errors, kept, n, how }) {
     const word = WORDS.find(([least]) => fidelity > least)?.[1] ?? "different question";
-    this.gauge.replaceChildren(
-      h("span", { class: "small", title: ABOUT_COSINE }, "cosine to your question ",
-        h("span", { class: "mono" }, score(fidelity, 2))),
-      h("meter", {
-        min: 0, max: 1, low: 0.5, high: 0.85, optimum: 1, value: Math.max(0, fidelity),
-        "aria-label": `cosine to your question ${score(fidelity, 2)}, ${word}`,
-      }),
-      h("span", { class: "small soft word" }, word),
-    );
+    const cosine = score(fidelity, 2);
+    this.gauge.hidden = false;
+    this.cosine.textContent = cosine;
+    this.word.textContent = word;
+    this.meter.value = Math.max(0, fidelity);
+    this.meter.setAttribute("aria-label", `cosine to your question ${cosine}, ${word}`);
     const narrowed = this.asked.where || this.asked.holding;
     const parts = [
       `${hits.length} of ${count(n)}`,
