@@ -125,7 +125,7 @@ def open_run(run: pathlib.Path, **options: Any) -> Opened:
 def served(opened: Opened, *, port: int = 0) -> Iterator[str]:
     """The address of a server of it, on a free port if none is given."""
     listening = serve.listen("127.0.0.1", port)
-    config = uvicorn.Config(create_app(opened), log_level="error", lifespan="off")
+    config = uvicorn.Config(create_app(opened), log_level="error")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

@@ -132,9 +132,9 @@ async def load(address: str, *, n_requests: int, n_clients: int, pid: int) -> di
 
 
 def resident(pid: int) -> int:
-    """Bytes of the process's memory now."""
+    """Bytes that are the process's own, without pages of the run's files that it has mapped."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) * 1024
+    return int(status.split("RssAnon:")[1].split()[0]) * 1024
 
 
 def check(found: dict[str, Any]) -> bool:

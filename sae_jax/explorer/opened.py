@@ -192,7 +192,8 @@ class Opened:
         """Documents as lists show them, or with their whole texts and all fields."""
         if self.documents is None:
             return [{"row": int(row), "id": str(row)} for row in rows]
-        return [_shown(one, whole=whole) for one in self.documents.read(rows)]
+        found = self.documents.read(rows, with_fields=whole)
+        return [_shown(one, whole=whole) for one in found]
 
     def is_stale(self) -> bool:
         """Whether files of the run have changed since it was opened."""
@@ -213,7 +214,7 @@ def _shown(document: Document, *, whole: bool) -> dict[str, Any]:
         text = text[:SNIPPET].rsplit(" ", 1)[0] + " …"
     # A list shows both, one after the other.
     title = "" if text.casefold().startswith(document.title.casefold()) else document.title
-    return document._replace(title=title, text=text)._asdict() | {"fields": {}}
+    return document._asdict() | {"title": title, "text": text}
 
 
 def _why(get: Callable[[], object]) -> str | None:

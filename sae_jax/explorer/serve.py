@@ -21,7 +21,7 @@ def serve(opened: Opened, *, host: str, port: int, say: Callable[[str], None]) -
     if port and found != port:
         say(f"Port {port} is taken; this is {found}.")
     app = create_app(opened, host=host)
-    config = uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False)
+    config = uvicorn.Config(app, log_level="warning", access_log=False)
     threading.Thread(target=opened.warm, daemon=True).start()
     say(f"Explore {opened.options.run} at http://{_shown(host)}:{found}  (Ctrl-C ends it)")
     uvicorn.Server(config).run(sockets=[listening])
