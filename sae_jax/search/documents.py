@@ -79,8 +79,8 @@ class Documents:
         with self._connection() as connection:
             found = connection.execute(asked, wanted).fetchall()
         by_row = {
-            one[0]: Document(*one[:5], json.loads(one[5]) if with_fields else {})
-            for one in found
+            row: Document(row, name, title, text, url, json.loads(own[0]) if own else {})
+            for row, name, title, text, url, *own in found
         }
         return [by_row[row] for row in wanted]
 

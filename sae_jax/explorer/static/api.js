@@ -54,7 +54,11 @@ async function answer(path, options) {
   }
   if (!response.ok) {
     const found = await response.json().catch(() => ({ error: response.statusText }));
-    throw new ApiError(found.error, { status: response.status, path, requestId: found.request_id });
+    throw new ApiError(found.error, {
+      status: response.status,
+      path,
+      requestId: found.request_id,
+    });
   }
   return response;
 }
@@ -81,7 +85,9 @@ export async function look() {
 
 /** A path with these parameters; empty ones are left out. */
 export function address(path, parameters) {
-  const given = Object.entries(parameters).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  const given = Object.entries(parameters).filter(
+    ([, value]) => value !== "" && value !== null && value !== undefined,
+  );
   const query = new URLSearchParams(given).toString();
   return query ? `${path}?${query}` : path;
 }

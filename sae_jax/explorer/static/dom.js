@@ -17,10 +17,15 @@ function filled(element, properties, children) {
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name === "style") setStyle(element, value);
-    else if (name === "value" && "value" in element && tagHasState(element)) element.value = value;
+    else if (name === "value" && "value" in element && tagHasState(element))
+      element.value = value;
     else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.flat(Infinity).filter((one) => one !== null && one !== undefined && one !== false));
+  element.append(
+    ...children
+      .flat(Infinity)
+      .filter((one) => one !== null && one !== undefined && one !== false),
+  );
   return element;
 }
 

@@ -15,38 +15,68 @@ export function drawTree({ members, edges, shared }) {
   const root = members[0].latent;
   const below = new Map(members.map((one) => [one.latent, []]));
   for (const { latent } of members.slice(1)) {
-    const own = parents.get(latent).sort((one, other) => of.get(one).density - of.get(other).density);
+    const own = parents
+      .get(latent)
+      .sort((one, other) => of.get(one).density - of.get(other).density);
     below.get(own[0] ?? root).push(latent);
   }
   const tree = { of, parents, below, shared, sizes: new Map() };
   const branch = drawBranch(root, tree, members.length <= OPEN);
   const top = h("ul", { class: "tree" }, branch);
   top.querySelector("details")?.setAttribute("open", "");
-  const filter = h("input", { type: "search", placeholder: "filter members", "aria-label": "Filter members", oninput: () => choose() });
+  const filter = h("input", {
+    type: "search",
+    placeholder: "filter members",
+    "aria-label": "Filter members",
+    oninput: () => choose(),
+  });
   const list = h("ul", { class: "tree flat", hidden: true });
   const choose = () => {
     const words = filter.value.trim().toLowerCase();
     top.hidden = Boolean(words);
     list.hidden = !words;
-    const kept = words ? members.filter((one) => nameOf(one).toLowerCase().includes(words)) : [];
+    const kept = words
+      ? members.filter((one) => nameOf(one).toLowerCase().includes(words))
+      : [];
     list.replaceChildren(...kept.map((one) => h("li", {}, node(one.latent, tree))));
-    if (words && !kept.length) list.replaceChildren(h("li", { class: "soft" }, "No member of this label."));
+    if (words && !kept.length)
+      list.replaceChildren(h("li", { class: "soft" }, "No member of this label."));
   };
-  const all = (open) => () => top.querySelectorAll("details").forEach((one) => (one.open = open));
-  const buttons = [h("button", { type: "button", onclick: all(true) }, "Open all"), h("button", { type: "button", onclick: all(false) }, "Close all")];
+  const all = (open) => () =>
+    top.querySelectorAll("details").forEach((one) => (one.open = open));
+  const buttons = [
+    h("button", { type: "button", onclick: all(true) }, "Open all"),
+    h("button", { type: "button", onclick: all(false) }, "Close all"),
+  ];
   return h("div", {}, h("div", { class: "toolbar" }, filter, buttons), top, list);
 }
 
 function drawBranch(latent, tree, open) {
   const children = tree.below.get(latent);
   if (!children.length) return h("li", { class: "leaf" }, node(latent, tree));
-  const inside = h("ul", {}, children.slice(0, MOST).map((child) => drawBranch(child, tree, open)));
+  const inside = h(
+    "ul",
+    {},
+    children.slice(0, MOST).map((child) => drawBranch(child, tree, open)),
+  );
   if (children.length > MOST) inside.append(restOf(children.slice(MOST), tree, open));
-  return h("li", {}, h("details", { open }, h("summary", {}, node(latent, tree, size(latent, tree))), inside));
+  return h(
+    "li",
+    {},
+    h("details", { open }, h("summary", {}, node(latent, tree, size(latent, tree))), inside),
+  );
 }
 
 function restOf(children, tree, open) {
-  const rest = h("li", { class: "leaf" }, h("button", { type: "button", onclick: () => show() }, `Show ${count(children.length)} more`));
+  const rest = h(
+    "li",
+    { class: "leaf" },
+    h(
+      "button",
+      { type: "button", onclick: () => show() },
+      `Show ${count(children.length)} more`,
+    ),
+  );
   const show = () => {
     const drawn = children.map((child) => drawBranch(child, tree, open));
     rest.replaceWith(...drawn);
@@ -66,16 +96,45 @@ function size(latent, tree) {
 function node(latent, tree, n = 0) {
   const one = tree.of.get(latent);
   const [, ...others] = tree.parents.get(latent);
-  const also = others.length > 0 && h("span", { class: "chip", title: `Also below ${others.map((other) => nameOf(tree.of.get(other))).join("; ")}` }, others.length > 1 ? `+${others.length} parents` : "+1 parent");
+  const also =
+    others.length > 0 &&
+    h(
+      "span",
+      {
+        class: "chip",
+        title: `Also below ${others.map((other) => nameOf(tree.of.get(other))).join("; ")}`,
+      },
+      others.length > 1 ? `+${others.length} parents` : "+1 parent",
+    );
   const elsewhere = tree.shared[latent];
-  const inOthers = elsewhere && h("span", { class: "chip", title: `Also in family ${elsewhere.join(", ")}` }, elsewhere.length > 1 ? `+${elsewhere.length} families` : "+1 family");
-  const dense = h("span", { class: "number soft", title: "Share of documents on which it is on" }, percent(one.density, 2));
+  const inOthers =
+    elsewhere &&
+    h(
+      "span",
+      { class: "chip", title: `Also in family ${elsewhere.join(", ")}` },
+      elsewhere.length > 1 ? `+${elsewhere.length} families` : "+1 family",
+    );
+  const dense = h(
+    "span",
+    { class: "number soft", title: "Share of documents on which it is on" },
+    percent(one.density, 2),
+  );
   const below = n > 0 && h("span", { class: "soft small" }, ` ${count(n)} below`);
-  return h("span", { class: "node" }, dot(one), h("span", {}, h("bdi", {}, featureLink(one)), below, chip(one), also, inOthers), dense);
+  return h(
+    "span",
+    { class: "node" },
+    dot(one),
+    h("span", {}, h("bdi", {}, featureLink(one)), below, chip(one), also, inOthers),
+    dense,
+  );
 }
 
 /** The larger, the more documents it is on for; the scale is logarithmic, from 1 in 10,000. */
 function dot({ density }) {
   const size = 3 + (density ? 2.6 * Math.max(0, 4 + Math.log10(density)) : 0);
-  return h("span", { class: "dot", "aria-hidden": "true", style: { width: `${size}px`, height: `${size}px` } });
+  return h("span", {
+    class: "dot",
+    "aria-hidden": "true",
+    style: { width: `${size}px`, height: `${size}px` },
+  });
 }

@@ -10,13 +10,24 @@ const WAIT = 150; // milliseconds after a key
 const LONGEST = 90; // characters of a document's line
 
 export function drawFinder(root, { meta, navigate }) {
-  const list = h("div", { id: "found", class: "found", role: "listbox", "aria-label": "Found" });
+  const list = h("div", {
+    id: "found",
+    class: "found",
+    role: "listbox",
+    "aria-label": "Found",
+  });
   const hint = h("p", { class: "hint" });
   const popup = h("div", { class: "popup", hidden: true }, list, hint);
   const input = h("input", {
-    type: "search", role: "combobox", autocomplete: "off", spellcheck: "false",
-    "aria-label": "Find documents, features and families", placeholder: "Find  /",
-    "aria-expanded": "false", "aria-controls": "found", "aria-autocomplete": "list",
+    type: "search",
+    role: "combobox",
+    autocomplete: "off",
+    spellcheck: "false",
+    "aria-label": "Find documents, features and families",
+    placeholder: "Find  /",
+    "aria-expanded": "false",
+    "aria-controls": "found",
+    "aria-autocomplete": "list",
   });
   let chosen = -1;
   let timer;
@@ -120,35 +131,65 @@ export function drawFinder(root, { meta, navigate }) {
 }
 
 function namedGroups(found, meta) {
-  const features = found.features.map((one) => option(`/feature/${one.latent}`, nameOf(one), chip(one)));
+  const features = found.features.map((one) =>
+    option(`/feature/${one.latent}`, nameOf(one), chip(one)),
+  );
   const families = found.families.map((one) =>
-    option(`/family/${one.number}`, nameOf(one.parent), h("span", { class: "chip" }, `${count(one.n_members)} members`)),
+    option(
+      `/family/${one.number}`,
+      nameOf(one.parent),
+      h("span", { class: "chip" }, `${count(one.n_members)} members`),
+    ),
   );
   const places = found.go.map((one) =>
     one.kind === "feature"
-      ? option(`/feature/${one.latent}`, `Go to feature ${one.latent} `, h("span", { class: "soft" }, one.label))
-      : option(`/document/${one.row}`, `Go to document ${one.row} `, h("span", { class: "soft" }, cut(one.title || one.text || ""))),
+      ? option(
+          `/feature/${one.latent}`,
+          `Go to feature ${one.latent} `,
+          h("span", { class: "soft" }, one.label),
+        )
+      : option(
+          `/document/${one.row}`,
+          `Go to document ${one.row} `,
+          h("span", { class: "soft" }, cut(one.title || one.text || "")),
+        ),
   );
   const nameless = meta.missing.labels && "no labels yet: see `sae-jax label`";
   const without = meta.missing.families && "none were made: see `sae-jax families`";
   return [
     places.length > 0 && group("Go to", places),
-    group(title("Features", features, found.n_features), features, nameless ?? "none of this label"),
-    group(title("Families", families, found.n_families), families, without ?? "none of this label"),
+    group(
+      title("Features", features, found.n_features),
+      features,
+      nameless ?? "none of this label",
+    ),
+    group(
+      title("Families", families, found.n_families),
+      families,
+      without ?? "none of this label",
+    ),
   ];
 }
 
 function documentGroup(found, query, meta) {
   const words = query.match(/[\p{L}\p{N}]+/gu) ?? [];
   const lines = found.documents.map((one) =>
-    option(`/document/${one.row}`, one.title && h("strong", {}, cut(one.title)), " ", marked(around(one.text ?? "", words), words)),
+    option(
+      `/document/${one.row}`,
+      one.title && h("strong", {}, cut(one.title)),
+      " ",
+      marked(around(one.text ?? "", words), words),
+    ),
   );
-  const why = meta.missing.texts ? "this corpus has no texts to find words in" : "none has these words";
+  const why = meta.missing.texts
+    ? "this corpus has no texts to find words in"
+    : "none has these words";
   const first = found.ranked ? "" : " (the first, not the best)";
   return group(title("Documents", lines, found.n_documents) + first, lines, why);
 }
 
-const title = (name, lines, n) => (n > lines.length ? `${name}, ${lines.length} of ${count(n)}` : name);
+const title = (name, lines, n) =>
+  n > lines.length ? `${name}, ${lines.length} of ${count(n)}` : name;
 
 const cut = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST)} …` : text);
 
@@ -157,15 +198,26 @@ function around(text, words) {
   const lower = text.toLowerCase();
   const places = words.map((word) => lower.indexOf(word.toLowerCase())).filter((at) => at >= 0);
   const start = Math.min(...places) - LONGEST / 3;
-  return start > LONGEST / 3 && places.length ? `… ${cut(text.slice(start).replace(/^\S*\s/, ""))}` : cut(text);
+  return start > LONGEST / 3 && places.length
+    ? `… ${cut(text.slice(start).replace(/^\S*\s/, ""))}`
+    : cut(text);
 }
 
 /** Where it holds nothing, why. */
 function group(name, lines, why) {
-  const head = h("span", { class: "head", role: "presentation" }, name, lines.length ? null : h("span", { class: "soft" }, ` · ${why}`));
+  const head = h(
+    "span",
+    { class: "head", role: "presentation" },
+    name,
+    lines.length ? null : h("span", { class: "soft" }, ` · ${why}`),
+  );
   return h("div", { class: "group", role: "group", "aria-label": name }, head, lines);
 }
 
 function option(href, ...children) {
-  return h("a", { role: "option", href, tabindex: "-1", "aria-selected": "false", dir: "auto" }, children);
+  return h(
+    "a",
+    { role: "option", href, tabindex: "-1", "aria-selected": "false", dir: "auto" },
+    children,
+  );
 }

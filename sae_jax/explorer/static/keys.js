@@ -15,8 +15,11 @@ export function onKey(key, what, does, { signal } = {}) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.metaKey || event.altKey || (event.ctrlKey && !["k", "z"].includes(event.key))) return;
-  const typing = event.target.closest("input:not([type=range]):not([type=checkbox]), textarea, select");
+  if (event.metaKey || event.altKey || (event.ctrlKey && !["k", "z"].includes(event.key)))
+    return;
+  const typing = event.target.closest(
+    "input:not([type=range]):not([type=checkbox]), textarea, select",
+  );
   if (typing && !event.ctrlKey) return;
   if (event.key === "Enter" && event.target.closest("a, button, summary")) return; // it has its own
   const key = event.ctrlKey ? `Ctrl+${event.key}` : event.key;
@@ -29,9 +32,17 @@ document.addEventListener("keydown", (event) => {
 });
 
 export function showKeys() {
-  const rows = [...known].map(([key, { what }]) => h("tr", {}, h("th", { scope: "row" }, h("kbd", {}, key)), h("td", {}, what)));
+  const rows = [...known].map(([key, { what }]) =>
+    h("tr", {}, h("th", { scope: "row" }, h("kbd", {}, key)), h("td", {}, what)),
+  );
   const close = h("button", { type: "button", onclick: () => sheet.close() }, "Close");
-  const sheet = h("dialog", { class: "keys", "aria-label": "Keyboard shortcuts" }, h("h2", {}, "Keys"), h("table", {}, rows), close);
+  const sheet = h(
+    "dialog",
+    { class: "keys", "aria-label": "Keyboard shortcuts" },
+    h("h2", {}, "Keys"),
+    h("table", {}, rows),
+    close,
+  );
   sheet.addEventListener("close", () => sheet.remove());
   document.body.append(sheet);
   sheet.showModal();

@@ -10,7 +10,8 @@ export async function copyLink({ meta, button }) {
   try {
     await navigator.clipboard.writeText(url.href);
   } catch {
-    said = "Not copied: the browser allows it on 127.0.0.1 and https only. The address bar has the link.";
+    said =
+      "Not copied: the browser allows it on 127.0.0.1 and https only. The address bar has the link.";
   }
   announce(said);
   if (!button) return;

@@ -33,13 +33,17 @@ async function show() {
   const url = new URL(location.href);
   const [pattern, name] = PAGES.find(([one]) => one.test(url.pathname)) ?? [];
   for (const link of document.querySelectorAll("header nav a")) {
-    const here = url.pathname.startsWith(link.pathname) || (name === "feature" && link.pathname === "/features") || (name === "family" && link.pathname === "/families");
+    const here =
+      url.pathname.startsWith(link.pathname) ||
+      (name === "feature" && link.pathname === "/features") ||
+      (name === "family" && link.pathname === "/families");
     if (here) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   const page = h("div", { class: `page ${name ?? ""}` });
   try {
-    if (!name) throw Object.assign(new Error(`There is no page ${url.pathname}.`), { status: 404 });
+    if (!name)
+      throw Object.assign(new Error(`There is no page ${url.pathname}.`), { status: 404 });
     const argument = decodeURIComponent(url.pathname.match(pattern)[1] ?? "");
     const module = await waited(() => import(`./pages/${name}.js`));
     if (signal.aborted) return;
@@ -61,7 +65,13 @@ export function setTitle(text) {
 function noteOtherRun(url) {
   const made = url.searchParams.get("run");
   if (made && made !== meta.fingerprint) {
-    root.prepend(h("p", { class: "note", role: "note" }, `This link was made on another run (${made}; this is ${meta.fingerprint}): features of the same number mean other things.`));
+    root.prepend(
+      h(
+        "p",
+        { class: "note", role: "note" },
+        `This link was made on another run (${made}; this is ${meta.fingerprint}): features of the same number mean other things.`,
+      ),
+    );
   }
 }
 
@@ -73,18 +83,30 @@ export function setAddress(href, { push = false } = {}) {
 
 function banner(text, action, does) {
   const button = action && h("button", { type: "button", onclick: does }, action);
-  document.getElementById("banner").replaceChildren(...(text ? [h("p", {}, text, " ", button)] : []));
+  document
+    .getElementById("banner")
+    .replaceChildren(...(text ? [h("p", {}, text, " ", button)] : []));
 }
 
 function drawAbout() {
-  const parts = [
-    `${meta.corpus}: ${count(meta.n_rows)} documents`,
-    `${count(meta.n_latents)} features (${count(meta.n_alive)} alive), k ${meta.k}`,
-    `labels: ${count(meta.n_labels)} of ${count(meta.n_alive)}`,
-    `embeddings ${meta.encoder && meta.encoder !== "unknown" ? meta.encoder : "of an encoder that is not named"}`,
-    `sae_jax ${meta.version}${meta.read_only ? ", read-only" : ""}`,
-  ];
-  document.getElementById("about").replaceChildren(h("span", { class: "run" }, meta.run), ...parts.map((part) => h("span", {}, part)));
+  const named = meta.encoder && meta.encoder !== "unknown";
+  const labels = `labels: ${count(meta.n_labels)} of ${count(meta.n_alive)}`;
+  const partial = meta.n_labels > 0 && meta.n_labels < meta.n_alive;
+  const about = "The others have too few documents, or no words that set them apart.";
+  document
+    .getElementById("about")
+    .replaceChildren(
+      h("span", { class: "run" }, meta.run),
+      h("span", {}, `${meta.corpus}: ${count(meta.n_rows)} documents`),
+      h(
+        "span",
+        {},
+        `${count(meta.n_latents)} features (${count(meta.n_alive)} alive), k ${meta.k}`,
+      ),
+      h("span", partial ? { class: "chip partial", title: about } : {}, labels),
+      h("span", {}, `embeddings ${named ? meta.encoder : "of an encoder that is not named"}`),
+      h("span", {}, `sae_jax ${meta.version}${meta.read_only ? ", read-only" : ""}`),
+    );
 }
 
 function changeTheme() {
@@ -101,20 +123,39 @@ async function start() {
   document.getElementById("keys").onclick = showKeys;
   onKey("?", "these keys", showKeys);
   onKey("t", "light or dark", changeTheme);
-  for (const [key, href] of [["s", "/search"], ["f", "/features"], ["a", "/families"], ["m", "/map"], ["r", "/runs"]]) {
+  for (const [key, href] of [
+    ["s", "/search"],
+    ["f", "/features"],
+    ["a", "/families"],
+    ["m", "/map"],
+    ["r", "/runs"],
+  ]) {
     onKey(`g ${key}`, `go to ${href.slice(1)}`, () => navigate(href));
   }
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[href]");
     const plain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey;
-    if (!link || !plain || link.origin !== location.origin || link.target || link.hasAttribute("download") || "wholePage" in link.dataset || link.hash) return;
+    if (
+      !link ||
+      !plain ||
+      link.origin !== location.origin ||
+      link.target ||
+      link.hasAttribute("download") ||
+      "wholePage" in link.dataset ||
+      link.hash
+    )
+      return;
     event.preventDefault();
     // A page may have put the focus into its own box, and people type there by now.
-    navigate(link.href).then(() => root.contains(document.activeElement) || root.focus({ preventScroll: true }));
+    navigate(link.href).then(
+      () => root.contains(document.activeElement) || root.focus({ preventScroll: true }),
+    );
     scrollTo(0, 0);
   });
   addEventListener("popstate", show);
-  events.addEventListener("lost", () => banner(`Lost the server at ${location.host}. Retrying every 3 s.`));
+  events.addEventListener("lost", () =>
+    banner(`Lost the server at ${location.host}. Retrying every 3 s.`),
+  );
   events.addEventListener("back", () => {
     banner("");
     if (meta) show();

@@ -16,10 +16,19 @@ export function matrixFigure(values, features, { title, what, named = true, sign
   const [strongest] = pairs;
   const highest = Math.max((pairs.find(({ j }) => j > 0) ?? strongest)?.value ?? 0, 0.01);
   const above = strongest?.value > highest ? "≥ " : "";
-  const readout = h("p", { class: "readout small", role: "status" }, "Point at a cell, or walk by the arrow keys.");
-  const said = strongest && `Highest: ${nameOf(features[strongest.i])} and ${nameOf(features[strongest.j])}, ${score(strongest.value, 2)}.`;
+  const readout = h(
+    "p",
+    { class: "readout small", role: "status" },
+    "Point at a cell, or walk by the arrow keys.",
+  );
+  const said =
+    strongest &&
+    `Highest: ${nameOf(features[strongest.i])} and ${nameOf(features[strongest.j])}, ${score(strongest.value, 2)}.`;
   const canvas = h("canvas", {
-    width: n * cell * 2, height: n * cell * 2, tabindex: "0", role: "img",
+    width: n * cell * 2,
+    height: n * cell * 2,
+    tabindex: "0",
+    role: "img",
     "aria-label": `${title}: ${n} by ${n} features. ${what}. ${said ?? ""}`,
     style: { width: `${n * cell}px` },
   });
@@ -44,23 +53,55 @@ export function matrixFigure(values, features, { title, what, named = true, sign
     show((at?.[0] ?? 0) + (at ? step[0] : 0), (at?.[1] ?? 0) + (at ? step[1] : 0));
   });
   const watching = new MutationObserver(draw);
-  watching.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+  watching.observe(document.documentElement, {
+    attributes: true,
+    attributeFilter: ["data-theme"],
+  });
   signal.addEventListener("abort", () => watching.disconnect());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw, { signal });
   requestAnimationFrame(draw);
-  const names = features.map((one) => h("li", { style: { height: `${cell}px`, "line-height": `${cell}px` }, dir: "auto" }, nameOf(one)));
+  const names = features.map((one) =>
+    h(
+      "li",
+      { style: { height: `${cell}px`, "line-height": `${cell}px` }, dir: "auto" },
+      nameOf(one),
+    ),
+  );
   return h(
     "figure",
     { class: "matrix" },
-    h("figcaption", {}, h("h3", {}, title), h("p", { class: "soft small" }, `${what}. `, h("span", { class: "scale" }, h("span", { class: "number" }, "0"), h("span", { class: "ramp" }), h("span", { class: "number" }, above + score(highest, 2))))),
-    h("div", { class: "square" }, named && n <= NAMED ? h("ol", { "aria-hidden": "true" }, names) : null, canvas),
+    h(
+      "figcaption",
+      {},
+      h("h3", {}, title),
+      h(
+        "p",
+        { class: "soft small" },
+        `${what}. `,
+        h(
+          "span",
+          { class: "scale" },
+          h("span", { class: "number" }, "0"),
+          h("span", { class: "ramp" }),
+          h("span", { class: "number" }, above + score(highest, 2)),
+        ),
+      ),
+    ),
+    h(
+      "div",
+      { class: "square" },
+      named && n <= NAMED ? h("ol", { "aria-hidden": "true" }, names) : null,
+      canvas,
+    ),
     readout,
   );
 }
 
 /** Of two features each, the highest value first. */
 export function pairsOf(values) {
-  const found = values.flatMap((row, i) => row.slice(0, i).map((value, j) => ({ i, j, value })));
+  const found = values.flatMap((row, i) =>
+    row.slice(0, i).map((value, j) => ({ i, j, value })),
+  );
   return found.sort((one, other) => other.value - one.value);
 }
 

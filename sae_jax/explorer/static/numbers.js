@@ -18,7 +18,9 @@ export const score = (value, digits = 3) => {
 export const signed = (value, digits = 3) => (value < 0 ? "" : "+") + score(value, digits);
 
 export const seconds = (milliseconds) =>
-  milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
+  milliseconds < 1000
+    ? `${Math.round(milliseconds)} ms`
+    : `${(milliseconds / 1000).toFixed(1)} s`;
 
 /** Of two digits however small: 12 %, 2.1 %, 0.042 %; 0 is 0 %. */
 export const fine = (share) => {

@@ -11,7 +11,12 @@ let loading;
 /** The page's policy allows no <style> elements and no style attributes, and plotly makes both. */
 function prepare() {
   // It adds no rules to a style sheet of this name and class, which has our own copy of them.
-  const sheet = h("link", { rel: "stylesheet", id: "plotly.js-style-global", class: "no-inline-styles", href: STYLES });
+  const sheet = h("link", {
+    rel: "stylesheet",
+    id: "plotly.js-style-global",
+    class: "no-inline-styles",
+    href: STYLES,
+  });
   // Its map library adds its rules where nothing has this id. Maps are not used.
   document.head.append(sheet, h("meta", { id: OF_MAPS }));
   // Through the object model, which the policy allows, a style attribute does the same.
@@ -43,16 +48,40 @@ function load() {
 export function plot({ data, height = 260, signal }) {
   const chart = h("div", { class: "chart", role: "img", style: { height: `${height}px` } });
   const caption = h("span", {});
-  const figure = h("figure", { class: "plot" }, chart, h("figcaption", {}, caption, " ", data ? h("a", { href: data, "data-whole-page": "", target: "_blank", rel: "noopener" }, "Numbers") : null));
+  const figure = h(
+    "figure",
+    { class: "plot" },
+    chart,
+    h(
+      "figcaption",
+      {},
+      caption,
+      " ",
+      data
+        ? h(
+            "a",
+            { href: data, "data-whole-page": "", target: "_blank", rel: "noopener" },
+            "Numbers",
+          )
+        : null,
+    ),
+  );
   let last;
   const redraw = async () => {
     const { react } = await load();
     if (signal.aborted || !last) return;
     const [traces, layout] = last;
-    await react(chart, traces(), styled(layout, chart), { responsive: true, displayModeBar: false, displaylogo: false });
+    await react(chart, traces(), styled(layout, chart), {
+      responsive: true,
+      displayModeBar: false,
+      displaylogo: false,
+    });
   };
   const themes = new MutationObserver(redraw);
-  themes.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+  themes.observe(document.documentElement, {
+    attributes: true,
+    attributeFilter: ["data-theme"],
+  });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw, { signal });
   signal.addEventListener("abort", () => {
     themes.disconnect();
@@ -71,11 +100,20 @@ export function plot({ data, height = 260, signal }) {
 /** The n-th colour of the style sheet's categories; they repeat. */
 export const colour = (n) => variable(`--category-${n % 8}`);
 
-const variable = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const variable = (name) =>
+  getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function styled(layout, chart) {
   const [text, line, soft] = ["--text", "--line", "--soft"].map(variable);
-  const axis = { gridcolor: line, linecolor: soft, tickcolor: soft, zeroline: false, showline: true, ticks: "outside", automargin: true };
+  const axis = {
+    gridcolor: line,
+    linecolor: soft,
+    tickcolor: soft,
+    zeroline: false,
+    showline: true,
+    ticks: "outside",
+    automargin: true,
+  };
   const title = (words) => ({ text: words, font: { size: 12, color: soft } });
   const own = (of) => ({ ...axis, ...of, title: title(of?.title ?? "") });
   return {
@@ -89,7 +127,11 @@ function styled(layout, chart) {
     font: { family: getComputedStyle(chart).fontFamily, size: 12, color: text },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
-    hoverlabel: { bgcolor: variable("--raised"), bordercolor: line, font: { color: text, size: 12 } },
+    hoverlabel: {
+      bgcolor: variable("--raised"),
+      bordercolor: line,
+      font: { color: text, size: 12 },
+    },
     legend: { orientation: "h", y: 1, yanchor: "bottom", x: 0, ...layout.legend },
     xaxis: own(layout.xaxis),
     yaxis: own(layout.yaxis),

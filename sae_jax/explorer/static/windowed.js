@@ -18,8 +18,18 @@ export function windowed({ columns, label, head, row, signal }) {
     {},
     columns.map(([, name]) => h("col", { class: name })),
   );
-  const table = h("table", { "aria-label": label }, widths, h("thead", {}, h("tr", {}, columns.map(head))), body);
-  const box = h("div", { class: "windowed", tabindex: "0", role: "region", "aria-label": label }, table);
+  const table = h(
+    "table",
+    { "aria-label": label },
+    widths,
+    h("thead", {}, h("tr", {}, columns.map(head))),
+    body,
+  );
+  const box = h(
+    "div",
+    { class: "windowed", tabindex: "0", role: "region", "aria-label": label },
+    table,
+  );
   const drawn = new Map(); // place → its row
   let [n, at, waits] = [0, -1, false];
 

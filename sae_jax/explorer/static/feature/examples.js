@@ -14,7 +14,12 @@ export function drawExamples({ found, view, keep, expand }) {
   if (feature.state === "dead") view.tab = "near";
   const rows = { top: examples.top, random: examples.random, near: examples.near };
   TENTHS.forEach((name, i) => (rows[name] = examples.deciles[i]));
-  const shown = h("div", { id: "examples", role: "tabpanel", "aria-labelledby": "tab-top", tabindex: "0" });
+  const shown = h("div", {
+    id: "examples",
+    role: "tabpanel",
+    "aria-labelledby": "tab-top",
+    tabindex: "0",
+  });
   const tabs = TABS.map((name) =>
     h(
       "button",
@@ -48,7 +53,8 @@ export function drawExamples({ found, view, keep, expand }) {
     const open = tabs.filter((tab) => !tab.disabled);
     if (!by || !open.length) return;
     event.preventDefault();
-    const next = open[(open.indexOf(event.target.closest("button")) + by + open.length) % open.length];
+    const next =
+      open[(open.indexOf(event.target.closest("button")) + by + open.length) % open.length];
     choose(next.id.slice("tab-".length));
     next.focus();
   }
@@ -72,14 +78,21 @@ export function drawExamples({ found, view, keep, expand }) {
     "Full texts",
   );
   choose(view.tab);
-  return h("section", { class: "examples" }, h("div", { class: "toolbar" }, h("h2", {}, "Examples"), bar, long), shown);
+  return h(
+    "section",
+    { class: "examples" },
+    h("div", { class: "toolbar" }, h("h2", {}, "Examples"), bar, long),
+    shown,
+  );
 }
 
 function what(name, n_on) {
   if (name === "top") return "The documents with its highest values.";
   if (name === "random") return "Drawn from all documents in which it is on.";
-  if (name === "near") return "It is off in these, though its pre-activation comes nearest to being kept.";
-  const place = { 1: "strongest", 10: "weakest" }[name] ?? `${name}${{ 2: "nd", 3: "rd" }[name] ?? "th"}`;
+  if (name === "near")
+    return "It is off in these, though its pre-activation comes nearest to being kept.";
+  const place =
+    { 1: "strongest", 10: "weakest" }[name] ?? `${name}${{ 2: "nd", 3: "rd" }[name] ?? "th"}`;
   return `Drawn from the ${place} tenth of the ${count(n_on)} documents in which it is on.`;
 }
 
@@ -88,14 +101,20 @@ function drawRows(rows, { name, found, view }) {
   if (!rows.length) return [empty("There are no such documents.")];
   const near = name === "near";
   const lines = rows.map((row) => {
-    const percent = row.percent === null ? "" : `${Math.round(row.percent)} % of its highest value`;
+    const percent =
+      row.percent === null ? "" : `${Math.round(row.percent)} % of its highest value`;
     const title = near ? `Off; its pre-activation${percent && `, ${percent}`}` : percent;
     return h(
       "li",
       { class: near ? "near" : null },
       h("span", { class: "number", title }, score(row.value)),
       row.percent === null ? h("span", {}) : bar(row.percent / 100, title),
-      h("div", { class: view.text }, h("p", { dir: "auto" }, documentLine(row, { marks: found.terms })), others(row)),
+      h(
+        "div",
+        { class: view.text },
+        h("p", { dir: "auto" }, documentLine(row, { marks: found.terms })),
+        others(row),
+      ),
     );
   });
   return [said, h("ol", { class: "rows" }, lines)];
@@ -105,11 +124,16 @@ function others({ others: features, url }) {
   const links = features.map((one) =>
     h(
       "bdi",
-      { title: one.percent === null ? null : `${Math.round(one.percent)} % of its highest value` },
+      {
+        title:
+          one.percent === null ? null : `${Math.round(one.percent)} % of its highest value`,
+      },
       featureLink(one),
     ),
   );
-  const source = url ? h("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, "source") : null;
+  const source = url
+    ? h("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, "source")
+    : null;
   if (!links.length && !source) return null;
   return h(
     "p",

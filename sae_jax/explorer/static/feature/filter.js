@@ -13,11 +13,15 @@ export const SORTS = {
   highest: { of: (one) => one.highest, first: "-" },
   family: { of: (one) => one.family[0] ?? null, first: "" },
 };
-const CHOICES = { state: ["alive", "dense", "dead"], source: ["keywords", "llm", "you", "none"] };
+const CHOICES = {
+  state: ["alive", "dense", "dead"],
+  source: ["keywords", "llm", "you", "none"],
+};
 const COLLATOR = new Intl.Collator("en"); // 20 times as fast as localeCompare
 const NUMBERS = ["f1", "from", "to", "family"];
 
-export const isInteresting = (query) => Object.keys(CLEAR).every((name) => query[name] === (INTERESTING[name] ?? ""));
+export const isInteresting = (query) =>
+  Object.keys(CLEAR).every((name) => query[name] === (INTERESTING[name] ?? ""));
 
 /** What an address asks for; what it says that makes no sense is left out and told. */
 export function readQuery(url) {
@@ -42,7 +46,9 @@ function makesSense(name, value) {
 /** "?q=…", or nothing; the run that a link was made on stays in it. */
 export function queryOf(query, url) {
   const given = Object.entries({ ...query, run: url.searchParams.get("run") ?? "" });
-  const said = given.filter(([name, value]) => value !== "" && !(name === "sort" && value === "latent"));
+  const said = given.filter(
+    ([name, value]) => value !== "" && !(name === "sort" && value === "latent"),
+  );
   const text = new URLSearchParams(said).toString();
   return text && `?${text}`;
 }
@@ -74,7 +80,8 @@ function sorted(features, sort) {
   const { of } = SORTS[sort.replace(/^-/, "")];
   return features.sort((one, other) => {
     const [a, b] = [of(one), of(other)];
-    if (a === null || b === null) return (a === null) - (b === null) || one.latent - other.latent;
+    if (a === null || b === null)
+      return (a === null) - (b === null) || one.latent - other.latent;
     const order = typeof a === "string" ? COLLATOR.compare(a, b) : a - b;
     return sign * order || one.latent - other.latent;
   });

@@ -21,7 +21,11 @@ export function drawName(page) {
   const { feature, labels } = found;
   const edit = h(
     "button",
-    { type: "button", id: "edit", title: "Name this feature by hand; the other labels are kept" },
+    {
+      type: "button",
+      id: "edit",
+      title: "Name this feature by hand; the other labels are kept",
+    },
     "Edit label",
   );
   const name = h(
@@ -47,10 +51,15 @@ export function drawName(page) {
 function failures(labels) {
   const [last] = labels.filter((one) => !one.text && one.state !== "removed").slice(-1);
   if (!last || labels.some((one) => one.current)) return null;
-  return h("span", { class: "chip partial", title: `${SOURCES[last.source]}: ${reasonOf(last)}` }, "no label made");
+  return h(
+    "span",
+    { class: "chip partial", title: `${SOURCES[last.source]}: ${reasonOf(last)}` },
+    "no label made",
+  );
 }
 
-const reasonOf = (label) => [WHY[label.state] ?? label.state, label.reason].filter(Boolean).join(": ");
+const reasonOf = (label) =>
+  [WHY[label.state] ?? label.state, label.reason].filter(Boolean).join(": ");
 
 function drawForm({ found, load }, close) {
   const { feature } = found;
@@ -84,18 +93,29 @@ function drawForm({ found, load }, close) {
   const submit = (event) => {
     event.preventDefault();
     if (input.value.trim()) save(input.value.trim());
-    else wrong.textContent = own ? "Empty: press Take back to return to the label before." : "Expected a label.";
+    else
+      wrong.textContent = own
+        ? "Empty: press Take back to return to the label before."
+        : "Expected a label.";
   };
   return h(
     "form",
-    { class: "title edit", onsubmit: submit, onkeydown: (event) => event.key === "Escape" && cancel() },
+    {
+      class: "title edit",
+      onsubmit: submit,
+      onkeydown: (event) => event.key === "Escape" && cancel(),
+    },
     h("span", { class: "mono soft" }, `#${feature.latent}`),
     input,
     h("button", { type: "submit", class: "primary" }, "Save"),
     own
       ? h(
           "button",
-          { type: "button", title: "Back to the label that it had before", onclick: () => save("") },
+          {
+            type: "button",
+            title: "Back to the label that it had before",
+            onclick: () => save(""),
+          },
           "Take back",
         )
       : null,
@@ -140,7 +160,10 @@ export function drawWhy({ labels }) {
     const terms = words.evidence.map(({ term, weight }) =>
       h(
         "span",
-        { class: "term", title: `Weight ${score(weight, 2)}: how far the word sets the texts of this feature apart.` },
+        {
+          class: "term",
+          title: `Weight ${score(weight, 2)}: how far the word sets the texts of this feature apart.`,
+        },
         term,
       ),
     );
@@ -174,7 +197,16 @@ export function drawHistory({ found }) {
           h(
             "span",
             { class: "soft small" },
-            label.time ? [" ", h("time", { datetime: label.time }, label.time.slice(0, 16).replace("T", " "))] : null,
+            label.time
+              ? [
+                  " ",
+                  h(
+                    "time",
+                    { datetime: label.time },
+                    label.time.slice(0, 16).replace("T", " "),
+                  ),
+                ]
+              : null,
             madeBy(label) && ` ${madeBy(label)}`,
           ),
         ),
@@ -183,10 +215,20 @@ export function drawHistory({ found }) {
           { class: "text" },
           label.text
             ? h("bdi", {}, label.text)
-            : h("span", { class: "soft" }, label.state === "removed" ? "taken back" : reasonOf(label)),
+            : h(
+                "span",
+                { class: "soft" },
+                label.state === "removed" ? "taken back" : reasonOf(label),
+              ),
           label.current ? h("span", { class: "chip" }, "in use") : null,
         ),
-        h("td", {}, label.scores.length ? label.scores.map(drawScore) : h("span", { class: "soft" }, "not judged")),
+        h(
+          "td",
+          {},
+          label.scores.length
+            ? label.scores.map(drawScore)
+            : h("span", { class: "soft" }, "not judged"),
+        ),
       ),
     );
   return h(
@@ -202,7 +244,9 @@ export function drawHistory({ found }) {
         h(
           "tr",
           {},
-          ["From", "Label", "Scores on rows that did not name it"].map((text) => h("th", { scope: "col" }, text)),
+          ["From", "Label", "Scores on rows that did not name it"].map((text) =>
+            h("th", { scope: "col" }, text),
+          ),
         ),
       ),
       h("tbody", {}, rows),
@@ -211,7 +255,8 @@ export function drawHistory({ found }) {
 }
 
 function drawScore({ name, against, value, low, high, n }) {
-  const interval = low === null || low === undefined ? "" : ` [${score(low, 2)}, ${score(high, 2)}]`;
+  const interval =
+    low === null || low === undefined ? "" : ` [${score(low, 2)}, ${score(high, 2)}]`;
   const title = `${name} of telling rows on which it is on from ${against}${interval && ", with its 95 % interval"}; ${n} rows.`;
   return h(
     "p",

@@ -52,7 +52,8 @@ export function drawTester({ found, view, keep, signal, to }) {
 }
 
 function drawAnswer({ asked, features, k }, { feature }, to) {
-  const percent = asked.percent === null ? "" : `, ${Math.round(asked.percent)} % of its highest value`;
+  const percent =
+    asked.percent === null ? "" : `, ${Math.round(asked.percent)} % of its highest value`;
   const own =
     asked.value > 0
       ? [
@@ -71,13 +72,20 @@ function drawAnswer({ asked, features, k }, { feature }, to) {
         { "aria-current": one.latent === feature.latent ? "true" : null },
         h("span", { class: "number" }, score(one.value)),
         bar((one.percent ?? 0) / 100, `${Math.round(one.percent ?? 0)} % of its highest value`),
-        h("bdi", {}, one.latent === feature.latent ? h("strong", {}, "this feature") : linkOf(one, to)),
+        h(
+          "bdi",
+          {},
+          one.latent === feature.latent ? h("strong", {}, "this feature") : linkOf(one, to),
+        ),
       ),
     );
   return [
     h("p", {}, own),
     lines.length
-      ? [h("p", { class: "soft small" }, "Its strongest features:"), h("ol", { class: "rows" }, lines)]
+      ? [
+          h("p", { class: "soft small" }, "Its strongest features:"),
+          h("ol", { class: "rows" }, lines),
+        ]
       : null,
   ]
     .flat()

@@ -26,12 +26,22 @@ export async function show(root, context) {
   if (!TABS.includes(view.tab)) view.tab = "top";
   if (view.text !== "full") view.text = "short";
 
-  const query = () => ({ tab: view.tab === "top" ? "" : view.tab, text: view.text === "short" ? "" : view.text });
+  const query = () => ({
+    tab: view.tab === "top" ? "" : view.tab,
+    text: view.text === "short" ? "" : view.text,
+  });
   const keep = () =>
-    setAddress(address(`/feature/${latent}`, { ...query(), test: view.test, run: url.searchParams.get("run") }));
+    setAddress(
+      address(`/feature/${latent}`, {
+        ...query(),
+        test: view.test,
+        run: url.searchParams.get("run"),
+      }),
+    );
   /** Where the next feature is looked at in the same way. */
   const to = (other) => address(`/feature/${other}`, query());
-  const path = () => address(`/api/feature/${encodeURIComponent(latent)}`, { text: query().text });
+  const path = () =>
+    address(`/api/feature/${encodeURIComponent(latent)}`, { text: query().text });
   const load = () => filled(root, () => get(path(), { signal }), draw, { signal, rows: 14 });
   let found;
 
@@ -65,11 +75,17 @@ export async function show(root, context) {
     );
   }
 
-  const step = (name) => found?.[name] !== undefined && found[name] !== null && navigate(to(found[name]));
+  const step = (name) =>
+    found?.[name] !== undefined && found[name] !== null && navigate(to(found[name]));
   onKey("[", "previous feature", () => step("previous"), { signal });
   onKey("]", "next feature", () => step("next"), { signal });
   onKey("e", "texts short or full", expand, { signal });
-  onKey("y", "copy a link to this", () => copyLink({ meta, button: document.getElementById("copy") }), { signal });
+  onKey(
+    "y",
+    "copy a link to this",
+    () => copyLink({ meta, button: document.getElementById("copy") }),
+    { signal },
+  );
   onKey(".", "a random feature", async () => navigate(to(await random(signal))), { signal });
   await load();
 }
@@ -77,7 +93,9 @@ export async function show(root, context) {
 /** One that is on somewhere. */
 async function random(signal) {
   const { n, states, columns } = await get("/api/features", { signal });
-  const alive = Array.from({ length: n }, (_, i) => i).filter((i) => states[columns.state[i]] !== "dead");
+  const alive = Array.from({ length: n }, (_, i) => i).filter(
+    (i) => states[columns.state[i]] !== "dead",
+  );
   return alive[Math.floor(Math.random() * alive.length)];
 }
 
@@ -127,7 +145,11 @@ function drawHead(page) {
 const inSearch = (latent) => [
   h(
     "a",
-    { class: "button", href: `/search?feature=${latent}`, title: "The documents nearest to this feature's direction" },
+    {
+      class: "button",
+      href: `/search?feature=${latent}`,
+      title: "The documents nearest to this feature's direction",
+    },
     "Use in search",
   ),
   h(
@@ -148,12 +170,20 @@ function drawFacts({ feature, n_on, n_rows }) {
     );
   const wide =
     feature.state === "dense"
-      ? missing("Dense: it is on in more than a tenth of all documents, and may stand for what most of them share.")
+      ? missing(
+          "Dense: it is on in more than a tenth of all documents, and may stand for what most of them share.",
+        )
       : null;
   const facts = [
     [feature.state, "alive: on in some documents; dense: in more than a tenth; dead: in none."],
-    [`on in ${fine(feature.density)} of documents (${count(n_on)} of ${count(n_rows)})`, "Its density."],
-    [`highest ${score(feature.highest)}`, "Its highest value in this corpus, which percentages refer to."],
+    [
+      `on in ${fine(feature.density)} of documents (${count(n_on)} of ${count(n_rows)})`,
+      "Its density.",
+    ],
+    [
+      `highest ${score(feature.highest)}`,
+      "Its highest value in this corpus, which percentages refer to.",
+    ],
   ];
   return [
     h(
@@ -165,10 +195,12 @@ function drawFacts({ feature, n_on, n_rows }) {
   ];
 }
 
-const card = (title, said, ...children) => h("section", { class: "card" }, h("h2", { title: said }, title), children);
+const card = (title, said, ...children) =>
+  h("section", { class: "card" }, h("h2", { title: said }, title), children);
 
 function drawHistogram({ feature, histogram: own, n_on }) {
-  if (feature.state === "dead") return card("Values", "", h("p", { class: "soft" }, "It has none."));
+  if (feature.state === "dead")
+    return card("Values", "", h("p", { class: "soft" }, "It has none."));
   const label = `Number of documents by value, from 0 to ${score(own.highest)}, ${count(n_on)} in all.`;
   return card(
     "Values",
@@ -195,17 +227,29 @@ function list(lines) {
 }
 
 const line = (feature, said, ...numbers) =>
-  h("li", {}, h("bdi", {}, featureLink(feature)), h("span", { class: "mono soft", title: said }, numbers));
+  h(
+    "li",
+    {},
+    h("bdi", {}, featureLink(feature)),
+    h("span", { class: "mono soft", title: said }, numbers),
+  );
 
 function drawAlike({ alike, unlike }) {
   const lines = (group) =>
-    group.map((one) => line(one, "Cosine of the two decoder directions.", signed(one.cosine, 2)));
+    group.map((one) =>
+      line(one, "Cosine of the two decoder directions.", signed(one.cosine, 2)),
+    );
   return card(
     "Nearest directions",
     "Features by the cosine of their decoder directions with this one's.",
     list(lines(alike)),
     unlike.length
-      ? h("details", {}, h("summary", {}, "Most opposite"), h("ul", { class: "plain" }, lines(unlike)))
+      ? h(
+          "details",
+          {},
+          h("summary", {}, "Most opposite"),
+          h("ul", { class: "plain" }, lines(unlike)),
+        )
       : null,
   );
 }
@@ -214,9 +258,16 @@ function drawTogether({ together, feature }) {
   const said = ({ n_rows, lift, overlap }) =>
     `Both are on in ${count(n_rows)} documents: ${fine(overlap)} of those of this feature, and ${lift.toFixed(1)} times as many as chance expects (lift).`;
   const lines = together.map((one) =>
-    line(one, said(one), `${fine(one.overlap)} ×${one.lift >= 10 ? Math.round(one.lift) : one.lift.toFixed(1)}`),
+    line(
+      one,
+      said(one),
+      `${fine(one.overlap)} ×${one.lift >= 10 ? Math.round(one.lift) : one.lift.toFixed(1)}`,
+    ),
   );
-  const none = feature.state === "dead" ? "It is never on." : "No other feature is on with it beyond chance.";
+  const none =
+    feature.state === "dead"
+      ? "It is never on."
+      : "No other feature is on with it beyond chance.";
   return card(
     "On together with",
     "Features that are on in the same documents beyond chance: the share of this feature's documents, and the lift.",
@@ -237,6 +288,8 @@ function drawFamilies({ families, missing_families }) {
   return card(
     "Families",
     "By the feature that is the family's parent, with the number of features in it.",
-    lines.length ? h("ul", { class: "plain" }, lines) : h("p", { class: "soft" }, "It is in none."),
+    lines.length
+      ? h("ul", { class: "plain" }, lines)
+      : h("p", { class: "soft" }, "It is in none."),
   );
 }

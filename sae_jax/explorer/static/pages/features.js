@@ -8,7 +8,15 @@ import { count, fine, score } from "../numbers.js";
 import { bar, chip, featureLink } from "../parts.js";
 import { empty, filled, missing } from "../states.js";
 import { windowed } from "../windowed.js";
-import { apply, CLEAR, INTERESTING, isInteresting, queryOf, readQuery, SORTS } from "../feature/filter.js";
+import {
+  apply,
+  CLEAR,
+  INTERESTING,
+  isInteresting,
+  queryOf,
+  readQuery,
+  SORTS,
+} from "../feature/filter.js";
 
 export const title = "Features";
 
@@ -66,14 +74,21 @@ function drawn(table, { url, meta, signal, navigate }) {
     rows.box.hidden = !shown.length;
     rows.setRows(shown.length, { chosen: shown.findIndex((one) => one.latent === at) });
     total.textContent = `${count(shown.length)} of ${count(table.n)} features`;
-    const clear = h("button", { type: "button", onclick: () => changed(CLEAR) }, "Clear filters");
-    nothing.replaceChildren(...(shown.length ? [] : [empty("No feature passes these filters.", clear)]));
+    const clear = h(
+      "button",
+      { type: "button", onclick: () => changed(CLEAR) },
+      "Clear filters",
+    );
+    nothing.replaceChildren(
+      ...(shown.length ? [] : [empty("No feature passes these filters.", clear)]),
+    );
     setAddress(`/features${queryOf(query, url)}`);
   }
 
   function random() {
     const alive = shown.filter((one) => one.state !== "dead");
-    if (alive.length) navigate(`/feature/${alive[Math.floor(Math.random() * alive.length)].latent}`);
+    if (alive.length)
+      navigate(`/feature/${alive[Math.floor(Math.random() * alive.length)].latent}`);
   }
 
   function csv() {
@@ -89,7 +104,9 @@ function drawn(table, { url, meta, signal, navigate }) {
   // Heights are known when the page is in the document.
   requestAnimationFrame(() => !signal.aborted && changed({}, { at: query.at }));
   const lacks = [meta.missing.labels, meta.missing.families].filter(Boolean);
-  const notes = ignored.map((one) => `The address says ${one}, which is not known here and was left out.`);
+  const notes = ignored.map(
+    (one) => `The address says ${one}, which is not known here and was left out.`,
+  );
   return [
     ...[...lacks, ...notes].map(missing),
     form.element,
@@ -115,7 +132,9 @@ function featuresOf({ n, sources, states, columns }) {
 }
 
 function heading([text, name, said], query, sortBy) {
-  const [down, by] = query.sort.startsWith("-") ? [true, query.sort.slice(1)] : [false, query.sort];
+  const [down, by] = query.sort.startsWith("-")
+    ? [true, query.sort.slice(1)]
+    : [false, query.sort];
   const here = by === name;
   const next = here ? `${down ? "" : "-"}${name}` : `${SORTS[name].first}${name}`;
   const button = h(
@@ -124,14 +143,24 @@ function heading([text, name, said], query, sortBy) {
     text,
     here ? (down ? " ▼" : " ▲") : "",
   );
-  return h("th", { scope: "col", class: name, "aria-sort": here ? (down ? "descending" : "ascending") : null }, button);
+  return h(
+    "th",
+    {
+      scope: "col",
+      class: name,
+      "aria-sort": here ? (down ? "descending" : "ascending") : null,
+    },
+    button,
+  );
 }
 
 function cells(feature, table, meta) {
   const { density, latent } = feature;
   const n = Math.round(density * table.n_rows);
   const said = `on in ${fine(density)} of the documents, about ${count(n)}`;
-  const families = feature.family.slice(0, 3).map((one) => [h("a", { href: `/family/${one}` }, `${one}`), " "]);
+  const families = feature.family
+    .slice(0, 3)
+    .map((one) => [h("a", { href: `/family/${one}` }, `${one}`), " "]);
   return [
     h("td", { class: "latent number" }, latent),
     h("td", { class: "label", title: feature.label }, h("bdi", {}, featureLink(feature))),
@@ -144,7 +173,9 @@ function cells(feature, table, meta) {
       bar(Math.log1p(n) / Math.log1p(table.n_rows), said),
     ),
     h("td", { class: "highest number" }, score(feature.highest)),
-    meta.missing.families ? null : h("td", { class: "family number" }, families, feature.family.length > 3 ? "…" : ""),
+    meta.missing.families
+      ? null
+      : h("td", { class: "family number" }, families, feature.family.length > 3 ? "…" : ""),
   ];
 }
 
@@ -155,7 +186,8 @@ function controls({ table, query, changed, random, csv }) {
     element.addEventListener("input", () => changed({ [name]: element.value }));
     return element;
   };
-  const number = (name, properties) => put(name, h("input", { type: "number", step: "any", min: 0, ...properties }));
+  const number = (name, properties) =>
+    put(name, h("input", { type: "number", step: "any", min: 0, ...properties }));
   const choice = (name, options) =>
     put(
       name,
@@ -178,7 +210,12 @@ function controls({ table, query, changed, random, csv }) {
   const element = h(
     "form",
     { class: "toolbar filters", onsubmit: (event) => event.preventDefault() },
-    h("label", { class: "wide" }, "Label ", put("q", h("input", { type: "search", placeholder: "words, or #417" }))),
+    h(
+      "label",
+      { class: "wide" },
+      "Label ",
+      put("q", h("input", { type: "search", placeholder: "words, or #417" })),
+    ),
     h(
       "label",
       {},
@@ -209,11 +246,19 @@ function controls({ table, query, changed, random, csv }) {
   );
   const buttons = [
     interesting,
-    h("button", { type: "button", title: "A random one of these (.)", onclick: random }, "Random"),
+    h(
+      "button",
+      { type: "button", title: "A random one of these (.)", onclick: random },
+      "Random",
+    ),
     h("button", { type: "button", onclick: () => changed(CLEAR) }, "Clear"),
     h(
       "button",
-      { type: "button", title: "What is listed here, as a file of comma-separated values", onclick: csv },
+      {
+        type: "button",
+        title: "What is listed here, as a file of comma-separated values",
+        onclick: csv,
+      },
       "CSV",
     ),
   ];
@@ -229,13 +274,18 @@ function controls({ table, query, changed, random, csv }) {
 
 export function asCsv(features) {
   const names = ["latent", "label", "source", "state", "density", "highest", "f1", "family"];
-  const quoted = (value) => (/[",\n\r]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
-  const line = (one) => names.map((name) => quoted([one[name] ?? ""].flat().join(" "))).join(",");
+  const quoted = (value) =>
+    /[",\n\r]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
+  const line = (one) =>
+    names.map((name) => quoted([one[name] ?? ""].flat().join(" "))).join(",");
   return [names.join(","), ...features.map(line), ""].join("\n");
 }
 
 function saveAs(name, text) {
-  const link = h("a", { href: URL.createObjectURL(new Blob([text], { type: "text/csv" })), download: name });
+  const link = h("a", {
+    href: URL.createObjectURL(new Blob([text], { type: "text/csv" })),
+    download: name,
+  });
   link.click();
   URL.revokeObjectURL(link.href);
 }

@@ -25,7 +25,10 @@ export async function show(root, { url, meta, signal, navigate }) {
   await filled(
     body,
     () => get(address("/api/map", { of: state.of }), { signal }),
-    (data) => (data.ids.length ? drawn(data, { state, meta, signal, navigate }) : empty("There is nothing to show: this run has no points.")),
+    (data) =>
+      data.ids.length
+        ? drawn(data, { state, meta, signal, navigate })
+        : empty("There is nothing to show: this run has no points."),
     { signal, rows: 12 },
   );
 }
@@ -39,8 +42,14 @@ function readState(url) {
   return {
     of,
     colour: asked in CHOICES[of] ? asked : Object.keys(CHOICES[of])[0],
-    view: view.length === 3 && view.every(Number.isFinite) && view[2] > 0 ? { x: view[0], y: view[1], zoom: view[2] } : { x: 0, y: 0, zoom: 1 },
-    box: [...box.x, ...box.y].every(Number.isFinite) && box.x.length === 2 && box.y.length === 2 ? box : null,
+    view:
+      view.length === 3 && view.every(Number.isFinite) && view[2] > 0
+        ? { x: view[0], y: view[1], zoom: view[2] }
+        : { x: 0, y: 0, zoom: 1 },
+    box:
+      [...box.x, ...box.y].every(Number.isFinite) && box.x.length === 2 && box.y.length === 2
+        ? box
+        : null,
     find: url.searchParams.get("find") ?? "",
   };
 }
@@ -49,15 +58,23 @@ const short = (value) => String(Number(value.toPrecision(5)));
 const range = ([low, high]) => `${short(low)}:${short(high)}`;
 
 function drawn(data, { state, meta, signal, navigate }) {
-  const canvas = h("canvas", { tabindex: "0", role: "application", "aria-label": sentence(data), "aria-describedby": "map-keys" });
+  const canvas = h("canvas", {
+    tabindex: "0",
+    role: "application",
+    "aria-label": sentence(data),
+    "aria-describedby": "map-keys",
+  });
   const tip = h("div", { class: "tip", hidden: true });
   const key = h("div", {});
   const lack = h("div", {});
   const found = h("span", { class: "soft small", role: "status" });
   const nearest = h("ol", { class: "nearest" });
   const inside = h("div", { class: "inside" });
-  const href = (i) => (state.of === "features" ? `/feature/${data.ids[i]}` : `/document/${data.ids[i]}`);
-  const name = (i) => data.label[i] ?? (state.of === "features" ? `feature ${data.ids[i]}` : `row ${data.ids[i]}`);
+  const href = (i) =>
+    state.of === "features" ? `/feature/${data.ids[i]}` : `/document/${data.ids[i]}`;
+  const name = (i) =>
+    data.label[i] ??
+    (state.of === "features" ? `feature ${data.ids[i]}` : `row ${data.ids[i]}`);
   let timer;
 
   const keep = () => {
@@ -78,20 +95,34 @@ function drawn(data, { state, meta, signal, navigate }) {
     timer = setTimeout(() => {
       if (signal.aborted) return;
       keep();
-      nearest.replaceChildren(...view.nearest(...view.centre(), { n: N_NEAREST }).map((i) => h("li", {}, h("a", { class: "name", href: href(i) }, name(i)))));
+      nearest.replaceChildren(
+        ...view
+          .nearest(...view.centre(), { n: N_NEAREST })
+          .map((i) => h("li", {}, h("a", { class: "name", href: href(i) }, name(i)))),
+      );
     }, SETTLED);
   };
   const select = (box) => {
-    state.box = view.box = box && { x: range(box.x).split(":").map(Number), y: range(box.y).split(":").map(Number) };
+    state.box = view.box = box && {
+      x: range(box.x).split(":").map(Number),
+      y: range(box.y).split(":").map(Number),
+    };
     view.draw();
     keep();
-    showInside(inside, { state, data, signal, clear: () => select(null), all: () => select(view.sight()) });
+    showInside(inside, {
+      state,
+      data,
+      signal,
+      clear: () => select(null),
+      all: () => select(view.sight()),
+    });
   };
   const view = new Canvas(canvas, {
     signal,
     changed: settle,
     opened: (i) => navigate(href(i)),
-    pointed: (i, at) => point(tip, canvas, i < 0 ? null : { at, lines: about(data, i, name(i)) }),
+    pointed: (i, at) =>
+      point(tip, canvas, i < 0 ? null : { at, lines: about(data, i, name(i)) }),
     selected: (box) => select(box),
   });
   const paint = () => {
@@ -101,7 +132,9 @@ function drawn(data, { state, meta, signal, navigate }) {
     const why = { family: meta.missing.families, f1: meta.missing.labels }[state.colour];
     lack.replaceChildren(...(why ? [missing(why)] : []));
     const words = state.find.trim().toLowerCase();
-    const matching = words ? data.label.map((label) => (label ?? "").toLowerCase().includes(words)) : null;
+    const matching = words
+      ? data.label.map((label) => (label ?? "").toLowerCase().includes(words))
+      : null;
     const n = matching?.filter(Boolean).length ?? 0;
     found.textContent = matching ? `${count(n)} of ${count(data.ids.length)} match` : "";
     view.set(data, { of: colours.of, shades, matching, labels: data.families });
@@ -112,7 +145,10 @@ function drawn(data, { state, meta, signal, navigate }) {
   onKey("0", "see the whole map", () => view.fit(), { signal });
   const tools = toolbar({ state, view, paint, keep, navigate, found });
   const themes = new MutationObserver(paint);
-  themes.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+  themes.observe(document.documentElement, {
+    attributes: true,
+    attributeFilter: ["data-theme"],
+  });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint, { signal });
   signal.addEventListener("abort", () => themes.disconnect());
   view.view = state.view;
@@ -121,17 +157,46 @@ function drawn(data, { state, meta, signal, navigate }) {
   requestAnimationFrame(() => {
     paint();
     settle();
-    showInside(inside, { state, data, signal, clear: () => select(null), all: () => select(view.sight()) });
+    showInside(inside, {
+      state,
+      data,
+      signal,
+      clear: () => select(null),
+      all: () => select(view.sight()),
+    });
   });
   return [
     tools,
-    h("p", { class: "soft" }, sentence(data), weak(data) ? ` Such a plane shows the largest differences only: points close together here need not be alike, and a ${state.of === "features" ? "feature" : "document"}'s own page lists its real neighbours.` : ""),
+    h(
+      "p",
+      { class: "soft" },
+      sentence(data),
+      weak(data)
+        ? ` Such a plane shows the largest differences only: points close together here need not be alike, and a ${state.of === "features" ? "feature" : "document"}'s own page lists its real neighbours.`
+        : "",
+    ),
     lack,
     h(
       "div",
       { class: "plan" },
-      h("div", { class: "sheet" }, canvas, tip, h("p", { class: "small soft", id: "map-keys" }, "Drag or use the arrow keys to move, the wheel or + and − to zoom, 0 to see all. Click a point, or press Enter for the one nearest to the centre. Shift and drag selects.")),
-      h("div", { class: "side" }, h("section", {}, h("h2", {}, `Colour: ${CHOICES[state.of][state.colour]}`), key), inside, h("section", {}, h("h2", {}, "Nearest to the centre"), nearest)),
+      h(
+        "div",
+        { class: "sheet" },
+        canvas,
+        tip,
+        h(
+          "p",
+          { class: "small soft", id: "map-keys" },
+          "Drag or use the arrow keys to move, the wheel or + and − to zoom, 0 to see all. Click a point, or press Enter for the one nearest to the centre. Shift and drag selects.",
+        ),
+      ),
+      h(
+        "div",
+        { class: "side" },
+        h("section", {}, h("h2", {}, `Colour: ${CHOICES[state.of][state.colour]}`), key),
+        inside,
+        h("section", {}, h("h2", {}, "Nearest to the centre"), nearest),
+      ),
     ),
   ];
 }
@@ -141,29 +206,56 @@ const weak = (data) => data.share[0] + data.share[1] < WEAK;
 /** What is shown, and what of it the plane can show. */
 function sentence(data) {
   const [one, other] = data.share;
-  const sampled = data.n_shown < data.n ? `${count(data.n_shown)} of ${count(data.n)} ${data.of} shown, uniform sample` : `All ${count(data.n)} ${data.of}`;
-  const what = data.of === "features" ? "by their directions in the decoder" : "by their embeddings";
+  const sampled =
+    data.n_shown < data.n
+      ? `${count(data.n_shown)} of ${count(data.n)} ${data.of} shown, uniform sample`
+      : `All ${count(data.n)} ${data.of}`;
+  const what =
+    data.of === "features" ? "by their directions in the decoder" : "by their embeddings";
   return `${sampled}, ${what}. PCA: the two axes show ${percent(one)} and ${percent(other)} of the variance.`;
 }
 
 function toolbar({ state, view, paint, keep, navigate, found }) {
-  const option = ([value, words], chosen) => h("option", { value, selected: value === chosen }, words);
-  const of = h("select", { onchange: () => navigate(address("/map", { of: of.value })) }, Object.keys(CHOICES).map((one) => option([one, one], state.of)));
-  const colour = h("select", {}, Object.entries(CHOICES[state.of]).map((one) => option(one, state.colour)));
+  const option = ([value, words], chosen) =>
+    h("option", { value, selected: value === chosen }, words);
+  const of = h(
+    "select",
+    { onchange: () => navigate(address("/map", { of: of.value })) },
+    Object.keys(CHOICES).map((one) => option([one, one], state.of)),
+  );
+  const colour = h(
+    "select",
+    {},
+    Object.entries(CHOICES[state.of]).map((one) => option(one, state.colour)),
+  );
   colour.onchange = () => {
     state.colour = colour.value;
-    document.querySelector(".map .side h2").textContent = `Colour: ${CHOICES[state.of][state.colour]}`;
+    document.querySelector(".map .side h2").textContent =
+      `Colour: ${CHOICES[state.of][state.colour]}`;
     paint();
     keep();
   };
-  const find = h("input", { type: "search", value: state.find, placeholder: state.of === "features" ? "label" : "title or beginning" });
+  const find = h("input", {
+    type: "search",
+    value: state.find,
+    placeholder: state.of === "features" ? "label" : "title or beginning",
+  });
   find.oninput = () => {
     state.find = find.value;
     paint();
     keep();
   };
-  const button = (text, label, does) => h("button", { type: "button", "aria-label": label, title: label, onclick: does }, text);
-  const box = h("button", { type: "button", "aria-pressed": "false", title: "Drag a box instead of the map; the same as holding Shift" }, "Select a box");
+  const button = (text, label, does) =>
+    h("button", { type: "button", "aria-label": label, title: label, onclick: does }, text);
+  const box = h(
+    "button",
+    {
+      type: "button",
+      "aria-pressed": "false",
+      title: "Drag a box instead of the map; the same as holding Shift",
+    },
+    "Select a box",
+  );
   box.onclick = () => {
     view.selecting = !view.selecting;
     box.setAttribute("aria-pressed", String(view.selecting));
@@ -177,17 +269,32 @@ function toolbar({ state, view, paint, keep, navigate, found }) {
     h("label", {}, "Colour ", colour),
     h("label", {}, "Find ", find),
     found,
-    h("span", { class: "zoom" }, button("−", "Zoom out (−)", () => view.zoomBy(1 / 1.5)), button("+", "Zoom in (+)", () => view.zoomBy(1.5)), button("All", "See all (0)", () => view.fit()), box),
+    h(
+      "span",
+      { class: "zoom" },
+      button("−", "Zoom out (−)", () => view.zoomBy(1 / 1.5)),
+      button("+", "Zoom in (+)", () => view.zoomBy(1.5)),
+      button("All", "See all (0)", () => view.fit()),
+      box,
+    ),
   );
 }
 
 function about(data, i, name) {
   if (data.of === "documents") {
     const feature = data.feature[i];
-    return [name, feature === null ? "no feature is on" : `strongest: ${data.features[feature] ?? `feature ${feature}`}, ${score(data.value[i])}`];
+    return [
+      name,
+      feature === null
+        ? "no feature is on"
+        : `strongest: ${data.features[feature] ?? `feature ${feature}`}, ${score(data.value[i])}`,
+    ];
   }
   const f1 = data.f1[i] === null ? "" : ` · F1 ${score(data.f1[i], 2)}`;
-  return [name, `#${data.ids[i]} · on in ${percent(data.density[i], 2)} of documents${f1}${data.state[i] === "alive" ? "" : ` · ${data.state[i]}`}`];
+  return [
+    name,
+    `#${data.ids[i]} · on in ${percent(data.density[i], 2)} of documents${f1}${data.state[i] === "alive" ? "" : ` · ${data.state[i]}`}`,
+  ];
 }
 
 function point(tip, canvas, told) {
@@ -206,17 +313,46 @@ function showInside(root, { state, data, signal, clear, all }) {
   const button = (text, does) => h("button", { type: "button", onclick: does }, text);
   const heading = h("h2", {}, "Selection");
   if (!state.box) {
-    root.replaceChildren(heading, h("p", { class: "soft" }, state.of === "documents" ? "Select documents to see which features tell them from the others." : "Select features to list them."), button("Select all in sight", all));
+    root.replaceChildren(
+      heading,
+      h(
+        "p",
+        { class: "soft" },
+        state.of === "documents"
+          ? "Select documents to see which features tell them from the others."
+          : "Select features to list them.",
+      ),
+      button("Select all in sight", all),
+    );
     return;
   }
   const list = h("div", {});
-  root.replaceChildren(heading, list, button("Select all in sight", all), " ", button("Clear the selection", clear));
-  const path = address("/api/map/selection", { of: state.of, x: range(state.box.x), y: range(state.box.y) });
-  filled(list, () => get(path, { signal }), (found) => selectionOf(found, data), { signal, rows: 4 });
+  root.replaceChildren(
+    heading,
+    list,
+    button("Select all in sight", all),
+    " ",
+    button("Clear the selection", clear),
+  );
+  const path = address("/api/map/selection", {
+    of: state.of,
+    x: range(state.box.x),
+    y: range(state.box.y),
+  });
+  filled(
+    list,
+    () => get(path, { signal }),
+    (found) => selectionOf(found, data),
+    { signal, rows: 4 },
+  );
 }
 
 function selectionOf(found, data) {
-  const told = h("p", {}, `${count(found.n_inside)} of the ${count(found.n_shown)} ${found.of} shown are inside.`);
+  const told = h(
+    "p",
+    {},
+    `${count(found.n_inside)} of the ${count(found.n_shown)} ${found.of} shown are inside.`,
+  );
   if (!found.n_inside) return [told];
   const lifted = found.of === "documents";
   const features = found.features.map((one) => one.feature);
@@ -227,14 +363,77 @@ function selectionOf(found, data) {
       "tr",
       {},
       h("td", {}, featureLink(one.feature), chip(one.feature)),
-      lifted ? h("td", { class: "number", title: `on in ${count(one.n_inside)} documents inside, ${count(one.n_shown)} of all shown` }, `${one.lift.toFixed(1)} ×`) : h("td", { class: "number" }, percent(one.feature.density, 2)),
+      lifted
+        ? h(
+            "td",
+            {
+              class: "number",
+              title: `on in ${count(one.n_inside)} documents inside, ${count(one.n_shown)} of all shown`,
+            },
+            `${one.lift.toFixed(1)} ×`,
+          )
+        : h("td", { class: "number" }, percent(one.feature.density, 2)),
     ),
   );
-  const head = h("thead", {}, h("tr", {}, h("th", { scope: "col" }, lifted ? "More often on than elsewhere" : "Features, most often on first"), h("th", { scope: "col", class: "number", title: lifted ? "Share of the documents inside on which it is on, over its share of all shown" : "Share of documents on which it is on" }, lifted ? "lift" : "density")));
+  const head = h(
+    "thead",
+    {},
+    h(
+      "tr",
+      {},
+      h(
+        "th",
+        { scope: "col" },
+        lifted ? "More often on than elsewhere" : "Features, most often on first",
+      ),
+      h(
+        "th",
+        {
+          scope: "col",
+          class: "number",
+          title: lifted
+            ? "Share of the documents inside on which it is on, over its share of all shown"
+            : "Share of documents on which it is on",
+        },
+        lifted ? "lift" : "density",
+      ),
+    ),
+  );
   return [
     told,
-    rows.length ? h("div", { class: "found" }, h("table", {}, head, h("tbody", {}, rows))) : h("p", { class: "soft" }, "No feature is on in three or more of them, and more often than elsewhere."),
-    sliders ? h("p", {}, h("a", { href: address("/search", { w: sliders }) }, `Search with the first ${alive.length}`)) : null,
-    lifted ? h("details", {}, h("summary", {}, `Documents inside (${found.documents.length} of ${count(found.n_inside)})`), h("ul", {}, found.documents.map((one) => h("li", {}, documentLine(one))))) : null,
+    rows.length
+      ? h("div", { class: "found" }, h("table", {}, head, h("tbody", {}, rows)))
+      : h(
+          "p",
+          { class: "soft" },
+          "No feature is on in three or more of them, and more often than elsewhere.",
+        ),
+    sliders
+      ? h(
+          "p",
+          {},
+          h(
+            "a",
+            { href: address("/search", { w: sliders }) },
+            `Search with the first ${alive.length}`,
+          ),
+        )
+      : null,
+    lifted
+      ? h(
+          "details",
+          {},
+          h(
+            "summary",
+            {},
+            `Documents inside (${found.documents.length} of ${count(found.n_inside)})`,
+          ),
+          h(
+            "ul",
+            {},
+            found.documents.map((one) => h("li", {}, documentLine(one))),
+          ),
+        )
+      : null,
   ];
 }

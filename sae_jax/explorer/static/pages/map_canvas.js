@@ -15,7 +15,8 @@ export class Canvas {
     this.selecting = false;
     this.drawing = false;
     new ResizeObserver(() => this.draw()).observe(canvas);
-    const on = (name, does, options = {}) => canvas.addEventListener(name, does, { signal, ...options });
+    const on = (name, does, options = {}) =>
+      canvas.addEventListener(name, does, { signal, ...options });
     on("wheel", (event) => this.wheel(event), { passive: false });
     on("pointerdown", (event) => this.press(event));
     on("pointermove", (event) => this.move(event));
@@ -28,8 +29,19 @@ export class Canvas {
   }
 
   set(data, { of, shades, matching, labels }) {
-    Object.assign(this, { x: data.x, y: data.y, names: data.label, of, shades, matching, labels });
-    const ends = (values) => [values.reduce((a, b) => Math.min(a, b), Infinity), values.reduce((a, b) => Math.max(a, b), -Infinity)];
+    Object.assign(this, {
+      x: data.x,
+      y: data.y,
+      names: data.label,
+      of,
+      shades,
+      matching,
+      labels,
+    });
+    const ends = (values) => [
+      values.reduce((a, b) => Math.min(a, b), Infinity),
+      values.reduce((a, b) => Math.max(a, b), -Infinity),
+    ];
     const [[left, right], [low, high]] = [ends(data.x), ends(data.y)];
     this.middle = [(left + right) / 2, (low + high) / 2];
     this.extent = [right - left || 1, high - low || 1];
@@ -44,12 +56,18 @@ export class Canvas {
 
   toPixels(x, y) {
     const { clientWidth: width, clientHeight: height } = this.canvas;
-    return [width / 2 + (x - this.middle[0] - this.view.x) * this.scale, height / 2 - (y - this.middle[1] - this.view.y) * this.scale];
+    return [
+      width / 2 + (x - this.middle[0] - this.view.x) * this.scale,
+      height / 2 - (y - this.middle[1] - this.view.y) * this.scale,
+    ];
   }
 
   toData(px, py) {
     const { clientWidth: width, clientHeight: height } = this.canvas;
-    return [this.middle[0] + this.view.x + (px - width / 2) / this.scale, this.middle[1] + this.view.y - (py - height / 2) / this.scale];
+    return [
+      this.middle[0] + this.view.x + (px - width / 2) / this.scale,
+      this.middle[1] + this.view.y - (py - height / 2) / this.scale,
+    ];
   }
 
   /** What is in sight, as a box of the data. */
@@ -74,7 +92,10 @@ export class Canvas {
         worst = found.at(-1)[0];
       }
     }
-    return found.sort((a, b) => a[0] - b[0]).slice(0, n).map(([, i]) => i);
+    return found
+      .sort((a, b) => a[0] - b[0])
+      .slice(0, n)
+      .map(([, i]) => i);
   }
 
   centre() {
@@ -117,7 +138,12 @@ export class Canvas {
     if (event.button !== 0) return;
     this.canvas.setPointerCapture(event.pointerId);
     const box = event.shiftKey || this.selecting;
-    this.held = { from: [event.offsetX, event.offsetY], last: [event.offsetX, event.offsetY], far: false, box };
+    this.held = {
+      from: [event.offsetX, event.offsetY],
+      last: [event.offsetX, event.offsetY],
+      far: false,
+      box,
+    };
   }
 
   move(event) {
@@ -151,13 +177,19 @@ export class Canvas {
 
   key(event) {
     const step = 60;
-    const moves = { ArrowLeft: [step, 0], ArrowRight: [-step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] };
+    const moves = {
+      ArrowLeft: [step, 0],
+      ArrowRight: [-step, 0],
+      ArrowUp: [0, step],
+      ArrowDown: [0, -step],
+    };
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key in moves) this.panBy(...moves[event.key]);
     else if (["+", "="].includes(event.key)) this.zoomBy(1.5);
     else if (["-", "_"].includes(event.key)) this.zoomBy(1 / 1.5);
     else if (event.key === "0") this.fit();
-    else if (event.key === "Enter" && this.x.length) this.opened(this.nearest(...this.centre())[0]);
+    else if (event.key === "Enter" && this.x.length)
+      this.opened(this.nearest(...this.centre())[0]);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -178,7 +210,8 @@ export class Canvas {
     const sharp = devicePixelRatio || 1;
     const { clientWidth: width, clientHeight: height } = canvas;
     if (canvas.width !== Math.round(width * sharp)) canvas.width = Math.round(width * sharp);
-    if (canvas.height !== Math.round(height * sharp)) canvas.height = Math.round(height * sharp);
+    if (canvas.height !== Math.round(height * sharp))
+      canvas.height = Math.round(height * sharp);
     const brush = canvas.getContext("2d");
     brush.setTransform(sharp, 0, 0, sharp, 0, 0);
     brush.clearRect(0, 0, width, height);
@@ -230,7 +263,15 @@ export class Canvas {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const wanted = this.labels.map((one) => ({ ...one, strong: true }));
     const named = this.matching ? inSight.filter((i) => this.matching[i]) : inSight;
-    if (named.length <= LABELS_FROM) wanted.push(...named.map((i) => ({ x: this.x[i], y: this.y[i], label: this.names[i], strong: false })));
+    if (named.length <= LABELS_FROM)
+      wanted.push(
+        ...named.map((i) => ({
+          x: this.x[i],
+          y: this.y[i],
+          label: this.names[i],
+          strong: false,
+        })),
+      );
     const taken = [];
     brush.lineJoin = "round";
     brush.lineWidth = 3;
@@ -245,7 +286,13 @@ export class Canvas {
       const half = brush.measureText(text).width / 2 + 4;
       const middle = Math.max(half, Math.min(width - half, px));
       const own = [middle - half, py - 18, middle + half, py - 3];
-      if (taken.some((other) => own[0] < other[2] && other[0] < own[2] && own[1] < other[3] && other[1] < own[3])) continue;
+      if (
+        taken.some(
+          (other) =>
+            own[0] < other[2] && other[0] < own[2] && own[1] < other[3] && other[1] < own[3],
+        )
+      )
+        continue;
       taken.push(own);
       brush.textAlign = "center";
       brush.strokeText(text, middle, py - 6);
@@ -271,7 +318,8 @@ export function boxOf(one, other) {
 
 function fill(brush, places, radius) {
   if (radius <= 2.2) {
-    for (const [px, py] of places) brush.fillRect(px - radius, py - radius, 2 * radius, 2 * radius);
+    for (const [px, py] of places)
+      brush.fillRect(px - radius, py - radius, 2 * radius, 2 * radius);
     return;
   }
   brush.beginPath();

@@ -21,10 +21,35 @@ const COLUMNS = [
   ["n_latents", "latents", "Size of its dictionary", (one) => one.n_latents, (n) => count(n)],
   ["k", "k", "Latents kept per document", (one) => one.k, (n) => count(n)],
   ["seed", "seed", "Of its first weights", (one) => one.seed, (n) => String(n)],
-  ["step", "steps", "Steps made; of all where it is not finished", (one) => one.step, (step, one) => (step < one.n_steps ? `${count(step)} / ${count(one.n_steps)}` : count(step))],
-  ["fvu", "fvu", "Share of the variance not explained, on held-out rows", (one) => one.fvu, (value) => score(value)],
-  ["fvu_train", "fvu train", "The same on training rows", (one) => one.fvu_train, (value) => score(value)],
-  ["dead_fraction", "dead", "Latents that are on in no training row", (one) => one.dead_fraction, (share) => percent(share, 2)],
+  [
+    "step",
+    "steps",
+    "Steps made; of all where it is not finished",
+    (one) => one.step,
+    (step, one) =>
+      step < one.n_steps ? `${count(step)} / ${count(one.n_steps)}` : count(step),
+  ],
+  [
+    "fvu",
+    "fvu",
+    "Share of the variance not explained, on held-out rows",
+    (one) => one.fvu,
+    (value) => score(value),
+  ],
+  [
+    "fvu_train",
+    "fvu train",
+    "The same on training rows",
+    (one) => one.fvu_train,
+    (value) => score(value),
+  ],
+  [
+    "dead_fraction",
+    "dead",
+    "Latents that are on in no training row",
+    (one) => one.dead_fraction,
+    (share) => percent(share, 2),
+  ],
   ["l0", "L0", "Latents on per row, in the mean", (one) => one.l0, (value) => value.toFixed(1)],
   ["seconds", "time", "Of training", (one) => one.seconds, (value) => duration(value)],
   ["device", "device", "On which it was trained", (one) => one.device],
@@ -40,7 +65,12 @@ export async function show(root, { url, signal }) {
   };
   const body = h("div", {});
   root.append(body);
-  await filled(body, () => get("/api/runs", { signal }), (found) => drawn(found, { state, signal }), { signal });
+  await filled(
+    body,
+    () => get("/api/runs", { signal }),
+    (found) => drawn(found, { state, signal }),
+    { signal },
+  );
 }
 
 function drawn(found, { state, signal }) {
@@ -50,7 +80,9 @@ function drawn(found, { state, signal }) {
   const keep = () => {
     const query = new URLSearchParams();
     if (state.sort) query.set("sort", state.sort);
-    const others = state.shown.filter((name) => name !== found.current || state.shown.length > 1);
+    const others = state.shown.filter(
+      (name) => name !== found.current || state.shown.length > 1,
+    );
     for (const name of others) query.append("show", name);
     if (state.one && state.other) {
       query.set("one", state.one);
@@ -78,18 +110,28 @@ function drawn(found, { state, signal }) {
   return [
     h("h1", {}, names.length > 1 ? `${names.length} runs of one sweep` : "Runs"),
     found.why ? missing(found.why) : null,
-    names.length > 1 ? null : h("p", { class: "soft" }, "This run is of no sweep. Runs trained together by `sae-jax sweep` are listed beside one another."),
+    names.length > 1
+      ? null
+      : h(
+          "p",
+          { class: "soft" },
+          "This run is of no sweep. Runs trained together by `sae-jax sweep` are listed beside one another.",
+        ),
     table,
     notes,
     section("Curves", curves.root),
     section("Scaling", drawScaling({ signal })),
-    section("Difference of two runs", differenceOf(names, { state, keep, current: found.current, signal })),
+    section(
+      "Difference of two runs",
+      differenceOf(names, { state, keep, current: found.current, signal }),
+    ),
     section("Matching", matchingOf({ signal })),
   ].filter(Boolean);
 }
 
 const section = (words, ...children) => h("section", {}, h("h2", {}, words), children);
-const chosen = (runs, state) => runs.filter((one) => state.shown.includes(one.name)).slice(0, MOST_CURVES);
+const chosen = (runs, state) =>
+  runs.filter((one) => state.shown.includes(one.name)).slice(0, MOST_CURVES);
 
 /** Asks again while a run is not finished and the page is seen. */
 function refresh({ found, state, update, curves, signal }) {
@@ -107,7 +149,8 @@ function refresh({ found, state, update, curves, signal }) {
       if (now) {
         for (const one of now.runs) {
           const before = found.runs.find((other) => other.name === one.name);
-          if (before?.state === "unfinished" && one.state !== "unfinished") announce(`${one.name}: ${one.state}`);
+          if (before?.state === "unfinished" && one.state !== "unfinished")
+            announce(`${one.name}: ${one.state}`);
         }
         found.runs = now.runs;
         update(now.runs);
@@ -129,24 +172,67 @@ function tableOf(runs, { state, current, changed }) {
       state.sort = here && !descending ? `-${name}` : name;
       changed();
     };
-    const button = h("button", { type: "button", class: "sort", id: `sort-${name}`, title: what, onclick: sort }, words, here ? (descending ? " ↓" : " ↑") : "");
-    return h("th", { scope: "col", class: TEXTS.includes(name) ? null : "number", "aria-sort": here ? (descending ? "descending" : "ascending") : null }, button);
+    const button = h(
+      "button",
+      { type: "button", class: "sort", id: `sort-${name}`, title: what, onclick: sort },
+      words,
+      here ? (descending ? " ↓" : " ↑") : "",
+    );
+    return h(
+      "th",
+      {
+        scope: "col",
+        class: TEXTS.includes(name) ? null : "number",
+        "aria-sort": here ? (descending ? "descending" : "ascending") : null,
+      },
+      button,
+    );
   });
   const line = (one, i) => {
-    const box = h("input", { type: "checkbox", id: `show-${i}`, "aria-label": `Curves of ${one.name}`, checked: state.shown.includes(one.name) });
+    const box = h("input", {
+      type: "checkbox",
+      id: `show-${i}`,
+      "aria-label": `Curves of ${one.name}`,
+      checked: state.shown.includes(one.name),
+    });
     box.onchange = () => {
-      state.shown = box.checked ? [...state.shown, one.name] : state.shown.filter((name) => name !== one.name);
+      state.shown = box.checked
+        ? [...state.shown, one.name]
+        : state.shown.filter((name) => name !== one.name);
       changed();
     };
     const cells = COLUMNS.slice(1).map(([name, , , value, say = (text) => text]) => {
       const own = value(one);
       const known = own !== null && own !== undefined;
-      if (name === "state") return h("td", {}, h("span", { class: `chip state-${own.replace(" ", "-")}`, title: one.why ?? "" }, own));
-      return h("td", { class: TEXTS.includes(name) ? "small" : "number" }, known ? say(own, one) : "–");
+      if (name === "state")
+        return h(
+          "td",
+          {},
+          h(
+            "span",
+            { class: `chip state-${own.replace(" ", "-")}`, title: one.why ?? "" },
+            own,
+          ),
+        );
+      return h(
+        "td",
+        { class: TEXTS.includes(name) ? "small" : "number" },
+        known ? say(own, one) : "–",
+      );
     });
     const here = one.name === current;
-    const name = h("th", { scope: "row" }, h("label", {}, box, " ", h("span", { class: "mono" }, one.name)), here ? [" ", h("span", { class: "chip edited" }, "open here")] : null);
-    return h("tr", { class: here ? "current" : null, "aria-current": here ? "true" : null }, name, cells);
+    const name = h(
+      "th",
+      { scope: "row" },
+      h("label", {}, box, " ", h("span", { class: "mono" }, one.name)),
+      here ? [" ", h("span", { class: "chip edited" }, "open here")] : null,
+    );
+    return h(
+      "tr",
+      { class: here ? "current" : null, "aria-current": here ? "true" : null },
+      name,
+      cells,
+    );
   };
   return h("table", {}, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, sorted.map(line)));
 }
@@ -166,19 +252,48 @@ function noteOf(one) {
   if (one.state === "unfinished") {
     const share = one.n_steps ? ` (${Math.floor((100 * one.step) / one.n_steps)} %)` : "";
     said.push(`At step ${count(one.step)} of ${count(one.n_steps)}${share}.`);
-    if (one.seconds_since === null || one.seconds_since === undefined) said.push("It has written no line yet.");
-    else if (one.seconds_since > QUIET) said.push(`Its last line is ${duration(one.seconds_since)} old: it has stopped, or waits.`);
+    if (one.seconds_since === null || one.seconds_since === undefined)
+      said.push("It has written no line yet.");
+    else if (one.seconds_since > QUIET)
+      said.push(
+        `Its last line is ${duration(one.seconds_since)} old: it has stopped, or waits.`,
+      );
     else {
       said.push(`Last line ${duration(one.seconds_since)} ago.`);
-      if (one.seconds_left !== null && one.seconds_left !== undefined) said.push(`About ${duration(one.seconds_left)} left.`);
+      if (one.seconds_left !== null && one.seconds_left !== undefined)
+        said.push(`About ${duration(one.seconds_left)} left.`);
     }
-    said.push(one.checkpoint ? `Last checkpoint: step ${count(one.checkpoint)}.` : "No checkpoint yet.");
+    said.push(
+      one.checkpoint ? `Last checkpoint: step ${count(one.checkpoint)}.` : "No checkpoint yet.",
+    );
   }
   if (one.state === "not begun" && !one.why) said.push("It was not begun.");
-  const copy = h("button", { type: "button", id: `again-${one.name}`, "aria-label": `Copy the command that goes on with ${one.name}` }, "Copy");
+  const copy = h(
+    "button",
+    {
+      type: "button",
+      id: `again-${one.name}`,
+      "aria-label": `Copy the command that goes on with ${one.name}`,
+    },
+    "Copy",
+  );
   copy.onclick = () => navigator.clipboard?.writeText(one.again).then(() => announce("copied"));
-  const again = one.again && h("p", {}, "Go on, with the file that it was begun with: ", h("code", {}, one.again), " ", copy);
-  return h("div", { class: "note", role: "note" }, h("p", {}, h("strong", {}, one.name), ` ${one.state}. `, said.join(" ")), again);
+  const again =
+    one.again &&
+    h(
+      "p",
+      {},
+      "Go on, with the file that it was begun with: ",
+      h("code", {}, one.again),
+      " ",
+      copy,
+    );
+  return h(
+    "div",
+    { class: "note", role: "note" },
+    h("p", {}, h("strong", {}, one.name), ` ${one.state}. `, said.join(" ")),
+    again,
+  );
 }
 
 function differenceOf(names, { state, keep, current, signal }) {
@@ -192,7 +307,9 @@ function differenceOf(names, { state, keep, current, signal }) {
     return filled(root, () => get(path, { signal }), differences, { signal, rows: 2 });
   };
   const select = (which, first) => {
-    const options = names.map((name) => h("option", { value: name, selected: name === state[which] }, name));
+    const options = names.map((name) =>
+      h("option", { value: name, selected: name === state[which] }, name),
+    );
     const element = h("select", {}, first ? h("option", { value: "" }, first) : null, options);
     element.onchange = () => {
       state[which] = element.value;
@@ -202,15 +319,41 @@ function differenceOf(names, { state, keep, current, signal }) {
     return element;
   };
   ask();
-  return h("div", {}, h("p", { class: "toolbar" }, h("label", {}, "One ", select("one")), h("label", {}, "Other ", select("other", "choose"))), root);
+  return h(
+    "div",
+    {},
+    h(
+      "p",
+      { class: "toolbar" },
+      h("label", {}, "One ", select("one")),
+      h("label", {}, "Other ", select("other", "choose")),
+    ),
+    root,
+  );
 }
 
 function differences(found) {
   if (!found.settings.length) return h("p", {}, "They have the same settings.");
   const say = (value) => (Array.isArray(value) ? value.join(", ") : String(value));
-  const rows = found.settings.map((one) => h("tr", {}, h("th", { scope: "row", class: "mono" }, one.setting), h("td", { class: "mono" }, say(one.one)), h("td", { class: "mono" }, say(one.other))));
-  const head = h("tr", {}, ["setting", found.one, found.other].map((words) => h("th", { scope: "col" }, words)));
-  return h("div", { class: "wide" }, h("table", { class: "narrow" }, h("thead", {}, head), h("tbody", {}, rows)));
+  const rows = found.settings.map((one) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row", class: "mono" }, one.setting),
+      h("td", { class: "mono" }, say(one.one)),
+      h("td", { class: "mono" }, say(one.other)),
+    ),
+  );
+  const head = h(
+    "tr",
+    {},
+    ["setting", found.one, found.other].map((words) => h("th", { scope: "col" }, words)),
+  );
+  return h(
+    "div",
+    { class: "wide" },
+    h("table", { class: "narrow" }, h("thead", {}, head), h("tbody", {}, rows)),
+  );
 }
 
 function matchingOf({ signal }) {
@@ -220,14 +363,33 @@ function matchingOf({ signal }) {
 }
 
 function matched({ found, again }) {
-  if (!found.length) return empty("This run's latents have not been matched with those of another.", h("p", {}, "Run ", h("code", {}, again), "."));
+  if (!found.length)
+    return empty(
+      "This run's latents have not been matched with those of another.",
+      h("p", {}, "Run ", h("code", {}, again), "."),
+    );
   return found.map((one) => {
     if (one.why) return missing(one.why);
     const cell = (text, i) => h("td", { class: i < one.n_text ? null : "number" }, text);
-    const head = one.head.map((words, i) => h("th", { scope: "col", class: i < one.n_text ? null : "number" }, words));
+    const head = one.head.map((words, i) =>
+      h("th", { scope: "col", class: i < one.n_text ? null : "number" }, words),
+    );
     const rows = one.rows.map((row) => h("tr", {}, row.map(cell)));
-    const stale = one.stale ? missing(`${one.file} is of other weights of this run. Make it anew: ${again}`) : null;
-    return h("div", { class: "wide" }, stale, h("table", {}, h("caption", {}, `With ${one.others.join(", ")}; in brackets by chance`), h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)));
+    const stale = one.stale
+      ? missing(`${one.file} is of other weights of this run. Make it anew: ${again}`)
+      : null;
+    return h(
+      "div",
+      { class: "wide" },
+      stale,
+      h(
+        "table",
+        {},
+        h("caption", {}, `With ${one.others.join(", ")}; in brackets by chance`),
+        h("thead", {}, h("tr", {}, head)),
+        h("tbody", {}, rows),
+      ),
+    );
   });
 }
 
@@ -235,7 +397,11 @@ function matched({ found, again }) {
 export function duration(value) {
   const whole = Math.round(value);
   if (whole < 60) return `${whole} s`;
-  const [minutes, hours, days] = [Math.floor(whole / 60), Math.floor(whole / 3600), Math.floor(whole / 86400)];
+  const [minutes, hours, days] = [
+    Math.floor(whole / 60),
+    Math.floor(whole / 3600),
+    Math.floor(whole / 86400),
+  ];
   if (minutes < 60) return `${minutes} min ${String(whole % 60).padStart(2, "0")} s`;
   if (hours < 48) return `${hours} h ${String(minutes % 60).padStart(2, "0")} min`;
   return `${days} days`;

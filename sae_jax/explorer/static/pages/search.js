@@ -58,8 +58,12 @@ class SearchPage {
     root.append(
       this.toolbar.root,
       drawFilters(asked, { meta, signal, change }),
-      h("div", { class: "columns-2" },
-        h("div", {}, this.toolbar.status, this.results), this.features),
+      h(
+        "div",
+        { class: "columns-2" },
+        h("div", {}, this.toolbar.status, this.results),
+        this.features,
+      ),
     );
     this.toolbar.update({ undoable: false });
     await this.again();
@@ -69,7 +73,12 @@ class SearchPage {
   /** Asks anew where nothing that is shown may stay. */
   again() {
     const { signal } = this;
-    return filled(this.results, () => this.fetch(), (answer) => this.draw(answer), { signal });
+    return filled(
+      this.results,
+      () => this.fetch(),
+      (answer) => this.draw(answer),
+      { signal },
+    );
   }
 
   fetch() {
@@ -251,7 +260,9 @@ class SearchPage {
     const chosen = () => items().find((item) => item.hit.row === this.chosen);
     const step = (by) => {
       const at = items().indexOf(chosen());
-      items().at(Math.max(0, Math.min(items().length - 1, at < 0 ? 0 : at + by)))?.focus();
+      items()
+        .at(Math.max(0, Math.min(items().length - 1, at < 0 ? 0 : at + by)))
+        ?.focus();
     };
     on("j", "next hit", () => step(1));
     on("k", "previous hit", () => step(-1));

@@ -105,12 +105,7 @@ export class HitList {
       h(
         "div",
         { class: "body" },
-        h(
-          "div",
-          { class: "text" },
-          link,
-          title ? h("p", { class: "snippet" }, text) : null,
-        ),
+        h("div", { class: "text" }, link, title ? h("p", { class: "snippet" }, text) : null),
         parts.reasons,
         parts.why,
       ),

@@ -26,7 +26,11 @@ export class Toolbar {
     this.cosine = h("span", { class: "mono" });
     this.word = h("span", { class: "small soft word" });
     this.meter = h("meter", { min: 0, max: 1, low: 0.5, high: 0.85, optimum: 1 });
-    const about = h("span", { class: "small", title: ABOUT_COSINE }, "cosine to your question ");
+    const about = h(
+      "span",
+      { class: "small", title: ABOUT_COSINE },
+      "cosine to your question ",
+    );
     about.append(this.cosine);
     this.gauge = h("div", { class: "gauge", hidden: true }, about, this.meter, this.word);
     this.status = h("p", { class: "small soft status" });
