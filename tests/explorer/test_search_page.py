@@ -195,3 +195,104 @@ def test_html_in_texts_and_labels_is_shown_as_text(page):
 def test_a_link_of_another_run_is_said(page):
     page.goto(f"{QUESTION}&run=other")
     page.get_by_text("This link was made on another run").wait_for()
+
+
+def test_what_is_said_of_a_feature_follows_its_slider(page):
+    """Though its panel stays in place while the hand is on it."""
+    arrive(page)
+    item = page.locator(".slider").first
+    before = item.locator(".about").inner_text()
+    drag(page, item.locator("input[type=range]"), to=250)
+    page.mouse.up()
+    until(lambda: item.locator(".about").inner_text() != before)
+
+
+def test_a_block_of_one_mode_is_not_used_in_another(page):
+    arrive(page)
+    page.route("**/api/search/block?*", lambda route: None)  # the new one never comes
+    page.get_by_label("What becomes of the rest of the question").select_option("only")
+    until(lambda: "mode=only" in page.url)
+    page.locator(".status", has_text="exact").wait_for()
+    page.route("**/api/search?*", lambda route: None)
+    drag(page, page.locator(".sliders input[type=range]").first, to=200)
+    page.wait_for_timeout(300)
+    page.mouse.up()
+    assert "preview" not in page.locator(".status").inner_text()
+
+
+def test_sliders_that_wait_for_a_question_are_shown_and_kept(page):
+    page.goto("/search?w=3:150,f1:60")
+    page.get_by_text("2 sliders wait for your question").wait_for()
+    page.get_by_role("link", name="horse, saddle").first.wait_for()
+    page.locator(".start a").first.click()
+    page.locator(".status", has_text="exact").wait_for()
+    assert "w=3:150,f1:60" in page.url
+    page.goto("/search?w=3:150")
+    page.get_by_text("1 slider waits for your question").wait_for()
+    page.get_by_role("button", name="Remove").click()
+    until(lambda: page.url.endswith("/search"))
+
+
+def test_a_box_shows_the_value_that_is_in_force_and_each_is_undone_alone(page):
+    arrive(page)
+    first, second = (page.locator(".slider .exact").nth(i) for i in (0, 1))
+    first.fill("900")
+    first.press("Enter")
+    assert first.input_value() == "300"
+    until(lambda: ":300" in page.url)
+    second.fill("150")
+    second.press("Enter")
+    until(lambda: ":150" in page.url)
+    page.get_by_role("button", name="Undo").click()
+    until(lambda: ":150" not in page.url)
+    assert ":300" in page.url
+
+
+def test_the_focus_stays_on_the_slider_that_goes_back(page):
+    arrive(page)
+    slider = page.locator(".sliders input[type=range]").first
+    name = slider.get_attribute("data-slider")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    until(lambda: "w=" in page.url)
+    page.keyboard.press("0")
+    until(lambda: "w=" not in page.url)
+    page.locator(".status", has_text="exact").wait_for()
+    until(lambda: page.evaluate("document.activeElement.dataset.slider") == name)
+
+
+def test_a_feature_is_added_by_its_number_and_not_one_of_other_words(page):
+    arrive(page)
+    box = page.get_by_label("Add a feature by its label or number")
+    box.fill("horse")
+    page.locator(".found button").first.wait_for()
+    box.fill("20")
+    box.press("Enter")  # before the answer: nothing of the old list is added
+    assert "w=" not in page.url
+    page.locator(".found", has_text="twenty").wait_for()
+    box.press("Enter")
+    until(lambda: "w=20:100" in page.url)
+
+
+def test_a_list_stays_where_the_exact_answer_fails(page):
+    arrive(page)
+    page.route("**/api/search?*", lambda route: route.abort())
+    drag(page, page.locator(".sliders input[type=range]").first, to=200)
+    page.mouse.up()
+    page.locator(".results .failed").wait_for()
+    assert len(listed(page)) == 10
+    assert "not confirmed" in page.locator(".status").inner_text()
+
+
+def test_words_show_more_and_have_no_filters(page):
+    page.goto("/search?q=words&by=words&where=year:2015")
+    page.get_by_text("10 of 1,497 documents that hold these words").wait_for()
+    page.get_by_role("button", name="show more").click()
+    page.get_by_text("40 of 1,497").wait_for()
+    assert page.url.endswith("/search?q=words&by=words&k=40")
+    assert page.title().startswith("words")
+
+
+def test_no_slider_panel_says_null(page):
+    arrive(page, "/search?feature=3")
+    assert "null" not in page.locator(".features").inner_text()

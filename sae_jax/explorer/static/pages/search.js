@@ -2,17 +2,20 @@
 
 import { address, get, getBytes } from "../api.js";
 import { announce, h } from "../dom.js";
-import { onKey } from "../keys.js";
+import { copyLink } from "../link.js";
 import { setAddress, setTitle } from "../main.js";
 import { count, score, seconds } from "../numbers.js";
+import { drawAdd } from "../search/add.js";
 import { addressOf, parameters, read } from "../search/asked.js";
 import { covers, rank, unpack } from "../search/block.js";
 import { drawFilters } from "../search/filters.js";
 import { HitList, compared } from "../search/hits.js";
+import { hitKeys, steeringKeys } from "../search/keys.js";
 import { Moves } from "../search/moves.js";
-import { panel } from "../search/sliders.js";
-import { drawAdd, drawForm, drawStart, drawWords } from "../search/start.js";
+import { panel, tell } from "../search/sliders.js";
+import { drawForm, drawStart } from "../search/start.js";
 import { Toolbar } from "../search/toolbar.js";
+import { drawWords } from "../search/words.js";
 import { empty, failed, filled, waited } from "../states.js";
 
 export const title = "Search";
@@ -36,24 +39,27 @@ class SearchPage {
       names: this.names,
       more: (hit) => this.apply(this.moves.alike(hit, 1)),
       less: (hit) => this.apply(this.moves.alike(hit, -1)),
-      chosen: (row) => (this.chosen = row),
     });
     this.toolbar = new Toolbar(this.asked, meta, {
       change: (what) => this.change(what),
       compare: () => this.compare(),
       undo: () => this.apply(this.moves.undo()),
       reset: () => this.apply(this.moves.reset()),
-      copy: () => this.copy(),
+      copy: (button) => copyLink({ meta, button }),
+    });
+    this.features.addEventListener("focusout", ({ relatedTarget }) => {
+      if (this.isOld && !this.features.contains(relatedTarget)) this.drawPanel();
     });
   }
 
   async start() {
     const { asked, root, meta, signal } = this;
     root.append(drawForm(asked, { ask: this.navigate, meta, signal }));
-    this.keys();
-    if (!asked.kind) return drawStart(root, { meta, signal });
-    if (asked.words) return drawWords(root, asked, { signal });
+    hitKeys(this);
+    if (!asked.kind) return drawStart(root, asked, this);
     setTitle(asked.kind === "q" ? asked.value : `${asked.kind} ${asked.value}`);
+    if (asked.words) return drawWords(root, asked, this);
+    steeringKeys({ ...this, apply: (changed) => this.apply(changed) });
     const change = (what) => this.navigate(addressOf({ ...asked, ...what }));
     root.append(
       this.toolbar.root,
@@ -129,6 +135,13 @@ class SearchPage {
     );
   }
 
+  /** An element that is there already stays as it is, and with it what is focused in it. */
+  put(element) {
+    const { results } = this;
+    if (results.firstChild === element && results.childElementCount === 1) return;
+    results.replaceChildren(element);
+  }
+
   drawHits(hits) {
     this.list.draw(hits, { k: Number(this.asked.k) });
     if (this.join) requestAnimationFrame(this.join);
@@ -143,15 +156,24 @@ class SearchPage {
     const on = {
       grab: (name) => this.grab(name),
       input: (name, percent) => this.move(name, percent),
-      done: () => this.refresh(),
+      done: () => {
+        this.moves.end();
+        this.refresh();
+      },
       release: (name) => this.apply(this.moves.release(name)),
     };
     const add = (feature) => this.apply(this.moves.set([[String(feature.latent), 100]]));
+    const focused = this.features.contains(document.activeElement) && document.activeElement;
+    const slider = focused && focused.closest(".slider")?.dataset.name;
+    this.isOld = false;
     this.features.replaceChildren(
       h("h2", {}, "Features of this question"),
       drawAdd({ add, signal }),
       ...panel(this.ordered(), this.asked, { all: this.all, showAll, on }),
     );
+    const again = slider && this.features.querySelector(`[data-name="${slider}"] [type=range]`);
+    if (again) again.focus({ preventScroll: true });
+    else if (focused) this.features.querySelector("input").focus({ preventScroll: true });
   }
 
   /** In their places as before, so that no slider jumps away; new ones first. */
@@ -189,24 +211,29 @@ class SearchPage {
   }
 
   /** The exact answer; what is shown stays until it comes. */
-  async refresh() {
+  async refresh({ anew = false } = {}) {
     clearTimeout(this.later);
     try {
       const answer = await waited(() => this.fetch());
       if (this.signal.aborted) return;
       cancelAnimationFrame(this.frame);
       this.take(answer);
-      this.results.replaceChildren(answer.hits.length ? this.joined(answer) : this.nothing());
+      this.put(answer.hits.length ? this.joined(answer) : this.nothing());
       // A panel made anew would take the slider from under the hand that holds it.
-      const held = this.features.contains(document.activeElement);
-      if (!held) this.drawPanel();
+      const held = !anew && this.features.contains(document.activeElement);
+      this.isOld = held;
+      if (held) tell(this.features, answer);
+      else this.drawPanel();
       announce(`${answer.hits.length} documents, cosine ${score(answer.fidelity, 2)}`);
       if (!held || !this.block || !covers(this.block, this.asked.sliders)) {
         this.fetchBlock(this.grabbed);
       }
     } catch (error) {
       if (error.name === "AbortError" || this.signal.aborted) return;
-      this.results.replaceChildren(failed(error, () => this.again()));
+      const again = failed(error, () => this.refresh());
+      this.results.querySelector(".failed")?.remove();
+      this.results.prepend(again); // the list stays, and is said to be what it is
+      this.toolbar.status.append(", not confirmed");
     }
   }
 
@@ -216,9 +243,10 @@ class SearchPage {
     if (this.asked.mode === "re-encode") return;
     this.asking = this.after(this.asking);
     const path = address("/api/search/block", { ...parameters(this.asked, { moved }), k: "" });
-    const bytes = await getBytes(path, { signal: this.asking.signal }).catch(() => null);
-    if (!bytes) return;
-    this.block = unpack(bytes);
+    const { signal } = this.asking;
+    const bytes = await getBytes(path, { signal }).catch(() => null);
+    if (signal.aborted) return;
+    this.block = bytes ? unpack(bytes) : undefined;
     this.root.dataset.block = moved || "ready";
   }
 
@@ -226,55 +254,25 @@ class SearchPage {
   apply(changed) {
     if (!changed) return;
     this.keepAddress();
-    if (document.activeElement?.closest(".slider, .add")) document.activeElement.blur();
-    this.refresh();
+    this.refresh({ anew: true });
   }
 
   change(what) {
     Object.assign(this.asked, what);
     this.keepAddress();
-    this.grabbed = undefined;
+    this.grabbed = this.block = undefined; // a block is of one mode
+    this.asking?.abort();
     this.again().then(() => this.fetchBlock());
   }
 
   compare() {
     this.asked.compare = !this.asked.compare;
     this.keepAddress();
-    if (this.answer?.hits.length) this.results.replaceChildren(this.joined(this.answer));
+    if (this.answer?.hits.length) this.put(this.joined(this.answer));
   }
 
   keepAddress() {
     setAddress(addressOf(this.asked));
     this.toolbar.update({ undoable: this.moves.past.length > 0 });
-  }
-
-  async copy() {
-    const own = addressOf(this.asked, { run: this.meta.fingerprint });
-    await navigator.clipboard?.writeText(new URL(own, location.href).href);
-    announce("The link is copied.");
-  }
-
-  keys() {
-    const on = (key, what, does) => onKey(key, what, does, { signal: this.signal });
-    const items = () => [...this.list.root.children];
-    const chosen = () => items().find((item) => item.hit.row === this.chosen);
-    const step = (by) => {
-      const at = items().indexOf(chosen());
-      items()
-        .at(Math.max(0, Math.min(items().length - 1, at < 0 ? 0 : at + by)))
-        ?.focus();
-    };
-    on("j", "next hit", () => step(1));
-    on("k", "previous hit", () => step(-1));
-    on("Enter", "open the hit", () => {
-      if (!document.activeElement?.matches(".hit")) return false;
-      return this.navigate(`/document/${this.chosen}`);
-    });
-    on("x", "why this hit", () => chosen() && this.list.toggle(chosen()));
-    on("o", "open the hit's source", () => chosen()?.querySelector(".source")?.click());
-    on("u", "undo", () => this.apply(this.moves.undo()));
-    on("Ctrl+z", "undo", () => this.apply(this.moves.undo()));
-    on("r", "reset all sliders", () => this.apply(this.moves.reset()));
-    on("y", "copy the link", () => this.copy());
   }
 }

@@ -47,11 +47,18 @@ export function parameters(asked, more = {}) {
 
 /** The filters of fields: a name and its value, or "low..high". */
 export function conditions(asked) {
+  const decoded = (word) => {
+    try {
+      return decodeURIComponent(word);
+    } catch {
+      return word; // the server says what is wrong with it
+    }
+  };
   return new Map(
     asked.where
       .split(",")
       .filter(Boolean)
-      .map((part) => part.split(":").map(decodeURIComponent)),
+      .map((part) => part.split(":").map(decoded)),
   );
 }
 
@@ -60,13 +67,11 @@ export const joined = (found) =>
 
 export const tidy = (percent) => Number(percent.toFixed(1));
 
-/** The page's own address. */
+/** The page's own address. A search by words has neither sliders nor filters. */
 export function addressOf(asked, more = {}) {
-  const all = {
-    ...parameters(asked, more),
-    by: asked.words ? "words" : "",
-    compare: asked.compare ? "1" : "",
-  };
+  const all = asked.words
+    ? { q: asked.value, by: "words", k: asked.k === "10" ? "" : asked.k }
+    : { ...parameters(asked, more), compare: asked.compare ? "1" : "" };
   const query = new URLSearchParams(
     Object.entries(all).filter(([, value]) => value !== ""),
   ).toString();

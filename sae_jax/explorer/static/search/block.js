@@ -19,7 +19,7 @@ export function unpack(buffer) {
     withQuery: take(m),
     withBase: take(m),
     gram: take(m * m),
-    places: ranks(n, numbers, length),
+    places: ranks(),
   };
 
   /** Places without sliders; of the rows that come first they are true. */

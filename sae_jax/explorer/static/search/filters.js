@@ -65,17 +65,17 @@ function drawn(name, field, value, set) {
     return h("label", {}, `${name} `, select);
   }
   const [low, high] = (value ?? "..").split("..");
-  const end = (given, about) =>
+  const end = (word, given, about) =>
     h("input", {
       type: "number",
       value: given,
       min: field.low,
       max: field.high,
       placeholder: String(about),
-      "aria-label": `${name}, ${given === low ? "from" : "to"}`,
+      "aria-label": `${name}, ${word}`,
       onchange: () => set(name, from.value || to.value ? `${from.value}..${to.value}` : ""),
     });
-  const from = end(low, field.low);
-  const to = end(high, field.high);
+  const from = end("from", low, field.low);
+  const to = end("to", high, field.high);
   return h("label", {}, `${name} `, from, " to ", to);
 }

@@ -19,30 +19,31 @@ function movement(hit, place, k) {
 
 /** Keeps an element for each row, so that a preview moves hits instead of making them anew. */
 export class HitList {
-  constructor({ names, more, less, chosen }) {
+  constructor({ names, more, less }) {
     this.names = names; // latent → feature
-    this.on = { more, less, chosen };
+    this.on = { more, less };
+    this.chosen = null; // the row that has the focus, or had it last
     this.items = new Map();
     this.open = new Set();
     this.root = h("ol", { class: "hits", "aria-label": "Documents found" });
   }
 
-  draw(hits, { k, words = [] }) {
+  draw(hits, { k }) {
     const most = Math.max(
       ...hits.flatMap((hit) =>
         hit.parts.slice(0, REASONS).map(([, natural, change]) => Math.abs(natural + change)),
       ),
       1e-9,
     );
-    const items = hits.map((hit, i) => this.item(hit, { place: i + 1, k, most, words }));
+    const items = hits.map((hit, i) => this.item(hit, { place: i + 1, k, most }));
     const same = items.length === this.root.children.length;
     if (!same || items.some((item, i) => item !== this.root.children[i])) {
       this.root.replaceChildren(...items);
     }
   }
 
-  item(hit, { place, k, most, words }) {
-    const item = this.items.get(hit.row) ?? this.made(hit, words);
+  item(hit, { place, k, most }) {
+    const item = this.items.get(hit.row) ?? this.made(hit);
     this.items.set(hit.row, item);
     const { parts } = item;
     item.hit = hit.distinct ? hit : { ...item.hit, ...hit };
@@ -58,7 +59,7 @@ export class HitList {
     return item;
   }
 
-  made(hit, words) {
+  made(hit) {
     const { document } = hit;
     const parts = {
       place: h("span", { class: "place number" }),
@@ -117,7 +118,7 @@ export class HitList {
         source,
       ),
     );
-    item.addEventListener("focusin", () => this.on.chosen(hit.row));
+    item.addEventListener("focusin", () => (this.chosen = hit.row));
     return Object.assign(item, { parts, whyButton: why, hit, reasons: [] });
   }
 
@@ -266,6 +267,7 @@ export function compared(neutral, list) {
       }),
     );
   };
+  new ResizeObserver(join).observe(list.root); // a reason is opened, the window narrowed
   return { root, join };
 }
 

@@ -53,8 +53,9 @@ export function slider({ name, natural, now, label, link, about }, on) {
       h("span", { class: "set" }, box, h("span", { "aria-hidden": "true" }, "%"), back),
     ),
     h("div", { class: "track" }, range),
-    h("div", { class: "small soft" }, about),
+    h("div", { class: "small soft about" }, about),
   );
+  item.tell = (said) => item.querySelector(".about").replaceChildren(said);
   const paint = (value, { set }) => {
     const place = (one) => `${(100 * (one - LEAST)) / (MOST - LEAST)}%`;
     range.style.setProperty("--from", place(Math.min(value, natural)));
@@ -95,8 +96,10 @@ export function slider({ name, natural, now, label, link, about }, on) {
     event.stopPropagation();
     if (event.key !== "0") on.done(name);
   });
+  box.addEventListener("focus", () => on.grab(name));
   box.addEventListener("change", () => {
     if (box.value === "") return on.release(name);
+    box.value = clamp(Number(box.value)); // what is asked for is what is shown
     moved(Number(box.value));
     return on.done(name);
   });
@@ -107,8 +110,8 @@ export function slider({ name, natural, now, label, link, about }, on) {
 /** The panel of an answer; `state` is {sliders, all}. */
 export function panel(answer, asked, { all, showAll, on }) {
   const set = (name, own) => ({
-    natural: own.natural,
-    now: asked.sliders.get(name) ?? own.natural,
+    natural: own.natural ?? 0,
+    now: asked.sliders.get(name) ?? own.natural ?? 0,
   });
   const features = answer.features.map((own) => ({ name: String(own.latent), own }));
   const ours = features.filter(({ name }) => asked.sliders.has(name));
@@ -160,8 +163,15 @@ export function panel(answer, asked, { all, showAll, on }) {
           h("h3", {}, "Families"),
           h("ul", { class: "sliders", "aria-label": "Families of this question" }, familyItems),
         ]
-      : null,
+      : [],
   ].flat();
+}
+
+/** Says the new numbers of sliders that stay where they are. */
+export function tell(root, answer) {
+  for (const own of answer.features) {
+    root.querySelector(`[data-name="${own.latent}"]`)?.tell(aboutFeature(own));
+  }
 }
 
 function familyLink(own) {

@@ -3,9 +3,11 @@
 import { address, get } from "../api.js";
 import { h } from "../dom.js";
 import { count } from "../numbers.js";
-import { documentLine, featureLink, nameOf } from "../parts.js";
-import { empty, filled, missing } from "../states.js";
+import { nameOf } from "../parts.js";
+import { filled, missing } from "../states.js";
 import { addressOf } from "./asked.js";
+
+const MOST_NAMED = 6; // sliders
 
 export function drawForm(asked, { ask, meta, signal }) {
   const text = h("input", {
@@ -37,7 +39,8 @@ export function drawForm(asked, { ask, meta, signal }) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const value = text.value.trim();
-    if (value) ask(addressOf({ ...asked, kind: "q", value, words: by.value === "words" }));
+    const k = asked.words ? "10" : asked.k; // by words there may be more
+    if (value) ask(addressOf({ ...asked, kind: "q", value, k, words: by.value === "words" }));
   });
   get("/api/encoder", { signal })
     .then(({ missing: why }) => {
@@ -64,9 +67,32 @@ export function drawForm(asked, { ask, meta, signal }) {
   return h("div", {}, form, note, origin);
 }
 
+/** Sliders that are set, though nothing is asked yet; `remove` takes them all back. */
+function drawWaiting(asked, { remove, signal }) {
+  const names = [...asked.sliders].slice(0, MOST_NAMED).map(([name, percent]) => {
+    const [path, own] = name.startsWith("f") ? ["family", name.slice(1)] : ["feature", name];
+    const link = h("a", { href: `/${path}/${own}` }, `${path} ${own}`);
+    get(`/api/${path}/${own}`, { signal })
+      .then((found) => (link.textContent = nameOf(found.feature ?? found.parent)))
+      .catch(() => null); // its number stays
+    return [link, ` at ${Math.round(percent)} %, `];
+  });
+  const n = asked.sliders.size;
+  return h(
+    "p",
+    { class: "note", role: "note" },
+    n === 1 ? "1 slider waits for your question: " : `${n} sliders wait for your question: `,
+    names,
+    h("button", { type: "button", onclick: remove }, "Remove"),
+  );
+}
+
 /** Where to begin: documents of the corpus, and features whose labels hold. */
-export async function drawStart(root, { meta, signal }) {
+export async function drawStart(root, asked, { meta, signal, navigate }) {
   const place = h("section", { class: "start" });
+  const to = (kind, value) => addressOf({ ...asked, kind, value: String(value) });
+  const remove = () => navigate("/search");
+  if (asked.sliders.size) root.append(drawWaiting(asked, { remove, signal }));
   root.append(place);
   document.getElementById("question").focus({ preventScroll: true });
   await filled(
@@ -91,7 +117,7 @@ export async function drawStart(root, { meta, signal }) {
                   {},
                   h(
                     "a",
-                    { href: `/search?row=${one.row}` },
+                    { href: to("row", one.row) },
                     one.title || one.text || `row ${one.row}`,
                   ),
                 ),
@@ -106,7 +132,7 @@ export async function drawStart(root, { meta, signal }) {
               "ul",
               { class: "plain" },
               features.map((one) =>
-                h("li", {}, h("a", { href: `/search?feature=${one.latent}` }, nameOf(one))),
+                h("li", {}, h("a", { href: to("feature", one.latent) }, nameOf(one))),
               ),
               h("li", {}, h("a", { href: "/features" }, "all features")),
             ),
@@ -122,105 +148,3 @@ export async function drawStart(root, { meta, signal }) {
     { signal },
   );
 }
-
-/** Documents that hold all of the words: nothing to steer. */
-export async function drawWords(root, asked, { signal }) {
-  const place = h("section", { class: "results" });
-  root.append(place);
-  const path = address("/api/keywords", { q: asked.value, k: asked.k });
-  await filled(
-    place,
-    () => get(path, { signal }),
-    ({ n, documents, ranked }) => {
-      if (!n) return empty(`No document holds all of these words.`);
-      const words = asked.value.split(/\s+/).filter(Boolean);
-      return [
-        h(
-          "p",
-          { class: "small soft" },
-          `${documents.length} of ${count(n)} documents that hold these words, `,
-          ranked ? "the best first." : "in the order of the corpus: too many to rank.",
-        ),
-        h(
-          "ol",
-          { class: "hits" },
-          documents.map((one, i) =>
-            h(
-              "li",
-              { class: "hit" },
-              h("div", { class: "rank" }, h("span", { class: "place number" }, i + 1)),
-              h("div", { class: "body" }, documentLine(one, { marks: words })),
-              h(
-                "div",
-                { class: "side" },
-                h("a", { class: "small", href: `/search?row=${one.row}` }, "more like this"),
-              ),
-            ),
-          ),
-        ),
-      ];
-    },
-    { signal },
-  );
-}
-
-/** A box that finds a feature by its label, and gives it a slider. */
-export function drawAdd({ add, signal }) {
-  const found = h("ul", { class: "found plain" });
-  const input = h("input", {
-    type: "search",
-    placeholder: "+ add a feature by its label or number",
-    "aria-label": "Add a feature by its label or number",
-  });
-  let later;
-  let asking = new AbortController();
-  input.addEventListener("input", () => {
-    clearTimeout(later);
-    asking.abort();
-    asking = new AbortController();
-    const text = input.value.trim();
-    if (!text) return found.replaceChildren();
-    later = setTimeout(async () => {
-      const answer = await get(address("/api/find", { q: text }), {
-        signal: asking.signal,
-      }).catch(() => null);
-      if (answer && !signal.aborted) draw(answer.features);
-    }, EAGER);
-    return undefined;
-  });
-  input.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") clear();
-    if (event.key === "Enter") found.querySelector("button")?.click();
-  });
-  const clear = () => {
-    input.value = "";
-    found.replaceChildren();
-  };
-  const draw = (features) =>
-    found.replaceChildren(
-      ...(features.length
-        ? features.map((one) =>
-            h(
-              "li",
-              {},
-              h(
-                "button",
-                {
-                  type: "button",
-                  onclick: () => {
-                    clear();
-                    add(one);
-                  },
-                },
-                "+",
-              ),
-              " ",
-              featureLink(one),
-            ),
-          )
-        : [h("li", { class: "soft" }, "no such feature")]),
-    );
-  return h("div", { class: "add" }, input, found);
-}
-
-const EAGER = 150; // milliseconds after the last letter

@@ -26,13 +26,9 @@ export class Toolbar {
     this.cosine = h("span", { class: "mono" });
     this.word = h("span", { class: "small soft word" });
     this.meter = h("meter", { min: 0, max: 1, low: 0.5, high: 0.85, optimum: 1 });
-    const about = h(
-      "span",
-      { class: "small", title: ABOUT_COSINE },
-      "cosine to your question ",
-    );
-    about.append(this.cosine);
-    this.gauge = h("div", { class: "gauge", hidden: true }, about, this.meter, this.word);
+    const said = h("span", { class: "small", title: ABOUT_COSINE }, "cosine to your question ");
+    said.append(this.cosine);
+    this.gauge = h("div", { class: "gauge", hidden: true }, said, this.meter, this.word);
     this.status = h("p", { class: "small soft status" });
     this.csv = h("a", { class: "button", download: "search.csv" }, "CSV");
     const button = (text, title, onclick, more = {}) =>
@@ -48,6 +44,8 @@ export class Toolbar {
     const many = [...new Set(["10", "20", "50", "100", asked.k])].map((k) => [k, `${k} hits`]);
     this.undo = button("Undo", "The last change (u)", on.undo, { disabled: true });
     this.compare = button("Compare", "Beside the list without sliders", on.compare);
+    const about = "The address of this page with its sliders (y)";
+    const copy = button("Copy link", about, () => on.copy(copy));
     this.root = h(
       "div",
       { class: "toolbar" },
@@ -58,7 +56,7 @@ export class Toolbar {
       button("Reset", "All sliders back to the question (r)", on.reset),
       choice("What becomes of the rest of the question", MODES, asked.mode, "mode"),
       choice("Number of hits", many, asked.k, "k"),
-      button("Copy link", "The address of this page with its sliders (y)", on.copy),
+      copy,
       this.csv,
     );
   }
