@@ -163,3 +163,23 @@ def test_nothing_is_wider_than_the_window(page, width, pictures):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         if pictures:
             page.screenshot(path=pictures / f"feature-{width}-{theme}.png", full_page=True)
+
+
+def test_full_texts_leave_what_is_typed_and_the_focus(page):
+    open_page(page, "/feature/3")
+    page.get_by_label("Test a text").fill("not sent yet")
+    page.get_by_role("button", name="Full texts").focus()
+    page.keyboard.press("Enter")
+    page.locator(".examples .full").first.wait_for()
+    assert page.get_by_label("Test a text").input_value() == "not sent yet"
+    assert page.evaluate("document.activeElement.textContent") == "Full texts"
+
+
+@pytest.mark.parametrize("path", ["/feature/3", "/family/0", "/document/40"])
+def test_where_nothing_can_be_copied_it_is_said(page, path):
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.goto(path)
+    page.get_by_role("button", name="Copy link").dblclick()
+    page.get_by_role("button", name="Not copied").wait_for()
+    assert "https only" in page.locator("#said").inner_text()
+    page.get_by_role("button", name="Copy link").wait_for()

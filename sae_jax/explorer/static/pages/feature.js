@@ -3,7 +3,7 @@
 import { address, get } from "../api.js";
 import { h } from "../dom.js";
 import { onKey } from "../keys.js";
-import { copyLink } from "../link.js";
+import { copyLink, hereOn } from "../link.js";
 import { setAddress, setTitle } from "../main.js";
 import { count, fine, percent, score, signed } from "../numbers.js";
 import { featureLink, histogram, nameOf } from "../parts.js";
@@ -45,16 +45,24 @@ export async function show(root, context) {
   const load = () => filled(root, () => get(path(), { signal }), draw, { signal, rows: 14 });
   let found;
 
-  function expand() {
+  const examples = h("div", {});
+  let page;
+
+  /** The examples alone: what is typed elsewhere stays. */
+  async function expand() {
     view.text = view.text === "full" ? "short" : "full";
     keep();
-    return load();
+    const held = document.activeElement?.id;
+    const redrawn = (answer) => drawExamples(Object.assign(page, { found: answer }));
+    await filled(examples, () => get(path(), { signal }), redrawn, { signal });
+    if (document.activeElement === document.body) document.getElementById(held)?.focus();
   }
 
   function draw(answer) {
     found = answer;
     setTitle(`#${answer.feature.latent} ${nameOf(answer.feature)}`);
-    const page = { found, view, keep, expand, load, to, ...context };
+    page = { found, view, keep, expand, load, to, ...context };
+    examples.replaceChildren(drawExamples(page));
     return h(
       "div",
       {},
@@ -70,7 +78,7 @@ export async function show(root, context) {
         drawFamilies(found),
       ),
       drawTester(page),
-      drawExamples(page),
+      examples,
       drawHistory(page),
     );
   }
@@ -79,11 +87,11 @@ export async function show(root, context) {
     found?.[name] !== undefined && found[name] !== null && navigate(to(found[name]));
   onKey("[", "previous feature", () => step("previous"), { signal });
   onKey("]", "next feature", () => step("next"), { signal });
-  onKey("e", "texts short or full", expand, { signal });
+  onKey("e", "texts short or full", () => page && expand(), { signal });
   onKey(
     "y",
     "copy a link to this",
-    () => copyLink({ meta, button: document.getElementById("copy") }),
+    () => copyLink(document.getElementById("copy"), hereOn(meta)),
     { signal },
   );
   onKey(".", "a random feature", async () => navigate(to(await random(signal))), { signal });
@@ -111,7 +119,7 @@ function drawHead(page) {
     { type: "button", id: "copy", title: "A link to this, with the run that it is of (y)" },
     "Copy link",
   );
-  copy.addEventListener("click", () => copyLink({ meta, button: copy }));
+  copy.addEventListener("click", () => copyLink(copy, hereOn(meta)));
   return h(
     "div",
     { class: "head" },

@@ -51,6 +51,7 @@ function readState(url) {
         ? box
         : null,
     find: url.searchParams.get("find") ?? "",
+    run: url.searchParams.get("run"),
   };
 }
 
@@ -87,6 +88,7 @@ function drawn(data, { state, meta, signal, navigate }) {
         x: state.box && range(state.box.x),
         y: state.box && range(state.box.y),
         find: state.find,
+        run: state.run,
       }),
     );
   };

@@ -2,6 +2,7 @@
 
 import { address, get } from "../api.js";
 import { announce, h } from "../dom.js";
+import { copyText } from "../link.js";
 import { setAddress } from "../main.js";
 import { count, percent, score } from "../numbers.js";
 import { empty, filled, missing } from "../states.js";
@@ -62,6 +63,7 @@ export async function show(root, { url, signal }) {
     shown: url.searchParams.getAll("show"),
     one: url.searchParams.get("one") ?? "",
     other: url.searchParams.get("other") ?? "",
+    run: url.searchParams.get("run"),
   };
   const body = h("div", {});
   root.append(body);
@@ -88,6 +90,7 @@ function drawn(found, { state, signal }) {
       query.set("one", state.one);
       query.set("other", state.other);
     }
+    if (state.run) query.set("run", state.run);
     setAddress(`/runs${query.size ? `?${query}` : ""}`);
   };
   const table = h("div", { class: "wide" });
@@ -277,7 +280,7 @@ function noteOf(one) {
     },
     "Copy",
   );
-  copy.onclick = () => navigator.clipboard?.writeText(one.again).then(() => announce("copied"));
+  copy.onclick = () => copyText(copy, one.again, { name: "Command" });
   const again =
     one.again &&
     h(
