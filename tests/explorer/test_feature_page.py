@@ -183,3 +183,21 @@ def test_where_nothing_can_be_copied_it_is_said(page, path):
     page.get_by_role("button", name="Not copied").wait_for()
     assert "https only" in page.locator("#said").inner_text()
     page.get_by_role("button", name="Copy link").wait_for()
+
+
+def test_an_answer_that_comes_late_does_not_replace_a_later_one(page):
+    held = []
+    page.route("**/api/encode?text=text+40*", lambda route: held.append(route))
+    open_page(page, "/feature/3")
+    box = page.get_by_label("Test a text")
+    box.fill("text 40 of words")
+    with page.expect_request("**/api/encode*"):
+        box.press("Enter")
+    box.fill("text 12 of words")
+    box.press("Enter")
+    page.locator(".tester li").first.wait_for()
+    answer = page.locator(".tester .answer").inner_text()
+    with page.expect_response("**/api/encode?text=text+40*"):
+        held[0].continue_()
+    page.evaluate("new Promise((done) => setTimeout(done, 50))")  # to be drawn in
+    assert page.locator(".tester .answer").inner_text() == answer
