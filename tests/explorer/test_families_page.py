@@ -189,3 +189,13 @@ def test_pages_fit_a_narrow_window_in_both_themes(page, pictures):
             if pictures:
                 name = path.strip("/").replace("/", "-")
                 page.screenshot(path=pictures / f"{name}-{theme}.png", full_page=True)
+
+
+def test_the_filter_of_members_is_in_the_address(page):
+    page.goto("/family/0")
+    page.get_by_label("Filter members").fill("horse")
+    page.wait_for_url("**/family/0?q=horse")
+    page.reload()
+    page.locator(".tree.flat li").first.wait_for()
+    assert page.get_by_label("Filter members").input_value() == "horse"
+    assert page.locator(".tree.flat li").count() == 1

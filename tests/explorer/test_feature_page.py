@@ -163,3 +163,41 @@ def test_nothing_is_wider_than_the_window(page, width, pictures):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         if pictures:
             page.screenshot(path=pictures / f"feature-{width}-{theme}.png", full_page=True)
+
+
+def test_full_texts_leave_what_is_typed_and_the_focus(page):
+    open_page(page, "/feature/3")
+    page.get_by_label("Test a text").fill("not sent yet")
+    page.get_by_role("button", name="Full texts").focus()
+    page.keyboard.press("Enter")
+    page.locator(".examples .full").first.wait_for()
+    assert page.get_by_label("Test a text").input_value() == "not sent yet"
+    assert page.evaluate("document.activeElement.textContent") == "Full texts"
+
+
+@pytest.mark.parametrize("path", ["/feature/3", "/family/0", "/document/40"])
+def test_where_nothing_can_be_copied_it_is_said(page, path):
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.goto(path)
+    page.get_by_role("button", name="Copy link").dblclick()
+    page.get_by_role("button", name="Not copied").wait_for()
+    assert "https only" in page.locator("#said").inner_text()
+    page.get_by_role("button", name="Copy link").wait_for()
+
+
+def test_an_answer_that_comes_late_does_not_replace_a_later_one(page):
+    held = []
+    page.route("**/api/encode?text=text+40*", lambda route: held.append(route))
+    open_page(page, "/feature/3")
+    box = page.get_by_label("Test a text")
+    box.fill("text 40 of words")
+    with page.expect_request("**/api/encode*"):
+        box.press("Enter")
+    box.fill("text 12 of words")
+    box.press("Enter")
+    page.locator(".tester li").first.wait_for()
+    answer = page.locator(".tester .answer").inner_text()
+    with page.expect_response("**/api/encode?text=text+40*"):
+        held[0].continue_()
+    page.evaluate("new Promise((done) => setTimeout(done, 50))")  # to be drawn in
+    assert page.locator(".tester .answer").inner_text() == answer

@@ -134,3 +134,13 @@ def test_without_texts_and_labels_it_says_so_in_a_line_each(bare_page):
     found.get_by_text("this corpus has no texts to find words in").wait_for()
     found.get_by_text("no labels yet: see `sae-jax label`").wait_for()
     found.get_by_text("none were made: see `sae-jax families`").wait_for()
+
+
+def test_typing_on_gives_up_the_choice(page, box):
+    page.keyboard.type("horse")
+    page.get_by_role("group", name="Documents").get_by_text("none").wait_for()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.type("s")
+    assert chosen(page) is None
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search?q=horses")

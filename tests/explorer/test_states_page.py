@@ -95,6 +95,36 @@ def test_a_server_that_is_gone_is_said_and_found_again(opened, look):
         until(lambda: page.locator(".hit").all_inner_texts() == before)
 
 
+def test_what_is_typed_stays_when_the_server_is_back(opened, look):
+    with served(opened) as address:
+        page = look(address)
+        page.goto("/feature/3")
+        page.locator("#copy").wait_for()
+        page.get_by_label("Test a text").fill("not sent yet")
+    page.get_by_role("button", name="Full texts").click()
+    page.locator("main", has_text="does not answer").first.wait_for()
+    with served(opened, port=int(address.rsplit(":", 1)[1])):
+        page.locator(".examples .full").first.wait_for()  # without being asked to
+        assert not page.locator("#banner p, .failed").count()
+        assert page.get_by_label("Test a text").input_value() == "not sent yet"
+
+
+def test_another_run_at_the_same_port_is_loaded_anew(opened, look):
+    with served(opened) as address:
+        page = look(address)
+        page.goto("/feature/3")
+        page.locator("#copy").wait_for()
+        page.evaluate("document.body.dataset.kept = 'yes'")
+    page.get_by_role("button", name="Full texts").click()
+    page.locator("#banner p").wait_for()
+    page.route(
+        "**/api/meta",
+        lambda route: route.fulfill(json={**route.fetch().json(), "fingerprint": "other"}),
+    )
+    with served(opened, port=int(address.rsplit(":", 1)[1])):
+        until(lambda: not page.locator("body[data-kept]").count())
+
+
 def test_labels_made_meanwhile_are_said_and_read_again(own, look):
     opened = open_run(own, encoder=PlantedEncoder())
     with served(opened) as address:

@@ -33,7 +33,7 @@ async function ask(path, options) {
   return response.json();
 }
 
-/** The bytes of an answer, as a DataView. */
+/** The bytes of an answer, as an ArrayBuffer. */
 export async function getBytes(path, { signal } = {}) {
   const response = await answer(path, { signal });
   return response.arrayBuffer();

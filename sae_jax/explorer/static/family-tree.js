@@ -7,8 +7,11 @@ import { chip, featureLink, nameOf } from "./parts.js";
 const OPEN = 60; // members: so many and fewer are all shown at once
 const MOST = 60; // children of one member, before the others are asked for
 
-/** A feature below several parents stands below the rarest of them; the others are named. */
-export function drawTree({ members, edges, shared }) {
+/**
+ * A feature below several parents stands below the rarest of them; the others are named.
+ * `words` are those that members are filtered by, of which `keep` is told.
+ */
+export function drawTree({ members, edges, shared }, { words = "", keep }) {
   const of = new Map(members.map((one) => [one.latent, one]));
   const parents = new Map(members.map((one) => [one.latent, []]));
   for (const [parent, child] of edges) parents.get(child).push(parent);
@@ -26,9 +29,13 @@ export function drawTree({ members, edges, shared }) {
   top.querySelector("details")?.setAttribute("open", "");
   const filter = h("input", {
     type: "search",
+    value: words,
     placeholder: "filter members",
     "aria-label": "Filter members",
-    oninput: () => choose(),
+    oninput: () => {
+      choose();
+      keep(filter.value);
+    },
   });
   const list = h("ul", { class: "tree flat", hidden: true });
   const choose = () => {
@@ -42,6 +49,7 @@ export function drawTree({ members, edges, shared }) {
     if (words && !kept.length)
       list.replaceChildren(h("li", { class: "soft" }, "No member of this label."));
   };
+  choose();
   const all = (open) => () =>
     top.querySelectorAll("details").forEach((one) => (one.open = open));
   const buttons = [

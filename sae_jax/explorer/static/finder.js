@@ -88,6 +88,7 @@ export function drawFinder(root, { meta, navigate }) {
   };
 
   input.addEventListener("input", () => {
+    choose(-1); // of what was found for other words
     clearTimeout(timer);
     timer = setTimeout(ask, WAIT);
   });
@@ -109,7 +110,6 @@ export function drawFinder(root, { meta, navigate }) {
   const go = (href) => {
     close();
     input.blur();
-    scrollTo(0, 0);
     navigate(href);
   };
   popup.addEventListener("mousedown", (event) => event.preventDefault()); // the box keeps the focus

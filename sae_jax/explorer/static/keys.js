@@ -4,6 +4,7 @@ import { h } from "./dom.js";
 
 const known = new Map(); // key → {does, what, signal}
 let pending = "";
+let timer;
 
 /**
  * `key` as KeyboardEvent has it, or two of them as in "g s". Gone when `signal` ends. Where
@@ -15,6 +16,7 @@ export function onKey(key, what, does, { signal } = {}) {
 }
 
 document.addEventListener("keydown", (event) => {
+  if (document.querySelector("dialog[open]")) return; // it has its own keys
   if (event.metaKey || event.altKey || (event.ctrlKey && !["k", "z"].includes(event.key)))
     return;
   const typing = event.target.closest(
@@ -25,7 +27,8 @@ document.addEventListener("keydown", (event) => {
   const key = event.ctrlKey ? `Ctrl+${event.key}` : event.key;
   const found = known.get(`${pending} ${key}`) ?? known.get(key);
   pending = key;
-  setTimeout(() => (pending = ""), 1000);
+  clearTimeout(timer);
+  timer = setTimeout(() => (pending = ""), 1000);
   if (!found) return;
   pending = "";
   if (found.does(event) !== false) event.preventDefault();

@@ -4,6 +4,7 @@ import { events, get, look, post } from "./api.js";
 import { announce, h } from "./dom.js";
 import { onKey, showKeys } from "./keys.js";
 import { count } from "./numbers.js";
+import { atPlace, keepPlace } from "./place.js";
 import { failed, waited } from "./states.js";
 
 const PAGES = [
@@ -20,13 +21,16 @@ const root = document.getElementById("page");
 let leaving = new AbortController();
 let meta;
 
-/** Goes to a page as a link does. */
+/** Goes to a page as a link does: it is seen from its top, and has the focus. */
 export function navigate(href) {
+  const from = document.activeElement;
+  keepPlace();
   history.pushState(null, "", href);
-  return show();
+  return atPlace(() => show({ from, top: true }));
 }
 
-async function show() {
+/** Draws the page that the address names; false where another one was asked for meanwhile. */
+async function show({ from, top = false } = {}) {
   leaving.abort();
   leaving = new AbortController();
   const { signal } = leaving;
@@ -46,15 +50,26 @@ async function show() {
       throw Object.assign(new Error(`There is no page ${url.pathname}.`), { status: 404 });
     const argument = decodeURIComponent(url.pathname.match(pattern)[1] ?? "");
     const module = await waited(() => import(`./pages/${name}.js`));
-    if (signal.aborted) return;
+    if (signal.aborted) return false;
     root.replaceChildren(page);
+    arrive({ from, top });
     noteOtherRun(url);
     setTitle(module.title);
     await module.show(page, { url, argument, meta, signal, navigate });
   } catch (error) {
-    if (signal.aborted || error.name === "AbortError") return;
-    root.replaceChildren(failed(error, show));
+    if (signal.aborted || error.name === "AbortError") return !signal.aborted;
+    root.replaceChildren(failed(error, () => show()));
+    arrive({ from, top });
   }
+  return !signal.aborted;
+}
+
+/** The focus goes to the page, if it is not where someone has put it meanwhile. */
+function arrive({ from, top }) {
+  const now = document.activeElement;
+  if (top && (now === document.body || (now === from && !root.contains(now))))
+    root.focus({ preventScroll: true });
+  scrollTo(0, 0);
 }
 
 export function setTitle(text) {
@@ -76,9 +91,8 @@ function noteOtherRun(url) {
 }
 
 /** Replaces the address without showing the page anew. */
-export function setAddress(href, { push = false } = {}) {
-  if (push) history.pushState(null, "", href);
-  else history.replaceState(null, "", href);
+export function setAddress(href) {
+  history.replaceState(history.state, "", href);
 }
 
 function banner(text, action, does) {
@@ -141,26 +155,19 @@ async function start() {
       link.origin !== location.origin ||
       link.target ||
       link.hasAttribute("download") ||
-      "wholePage" in link.dataset ||
-      link.hash
+      "wholePage" in link.dataset
     )
       return;
     event.preventDefault();
-    // A page may have put the focus into its own box, and people type there by now.
-    navigate(link.href).then(
-      () => root.contains(document.activeElement) || root.focus({ preventScroll: true }),
-    );
-    scrollTo(0, 0);
+    if (link.hash && link.pathname === location.pathname)
+      document.querySelector(link.hash)?.focus();
+    else navigate(link.href);
   });
-  addEventListener("popstate", show);
+  addEventListener("popstate", () => atPlace(() => show()));
   events.addEventListener("lost", () =>
     banner(`Lost the server at ${location.host}. Retrying every 3 s.`),
   );
-  events.addEventListener("back", () => {
-    banner("");
-    if (meta) show();
-    else location.reload();
-  });
+  events.addEventListener("back", found);
   events.addEventListener("stale", () => {
     banner("The run changed on disk.", "Reload", async () => {
       await post("/api/reload", {}).catch(() => null);
@@ -177,7 +184,19 @@ async function start() {
   const { drawFinder } = await import("./finder.js");
   drawFinder(document.getElementById("finder"), { meta, navigate });
   setTimeout(look, 5000);
-  await show();
+  await atPlace(() => show());
+}
+
+/** The server answers again. What is shown and typed stays; what it lacked is asked for. */
+async function found() {
+  const now = await get("/api/meta").catch(() => null);
+  if (!now) return; // lost once more, which is told again
+  if (now.fingerprint !== meta?.fingerprint) {
+    location.reload();
+    return;
+  }
+  banner("");
+  for (const again of document.querySelectorAll(".failed[data-lost] .again")) again.click();
 }
 
 start();

@@ -28,3 +28,17 @@ export const fine = (share) => {
   if (value === 0 || value >= 10) return `${Math.round(value)} %`;
   return `${value.toPrecision(2)} %`;
 };
+
+/** A number of seconds, as a person says it. */
+export function duration(value) {
+  const whole = Math.round(value);
+  if (whole < 60) return `${whole} s`;
+  const [minutes, hours, days] = [
+    Math.floor(whole / 60),
+    Math.floor(whole / 3600),
+    Math.floor(whole / 86400),
+  ];
+  if (minutes < 60) return `${minutes} min ${String(whole % 60).padStart(2, "0")} s`;
+  if (hours < 48) return `${hours} h ${String(minutes % 60).padStart(2, "0")} min`;
+  return `${days} days`;
+}

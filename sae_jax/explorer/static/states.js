@@ -1,10 +1,12 @@
 // What every page shows while it waits, where there is nothing, and where something failed.
 
 import { h } from "./dom.js";
+import { copyText } from "./link.js";
 
 const BAR_AFTER = 150; // milliseconds; faster answers need no sign
 const SECONDS_AFTER = 2000;
 let waiting = 0;
+const last = new WeakMap(); // root → a token of its last question
 
 /** Runs `work`; a thin bar and then seconds say that it takes a while. */
 export async function waited(work) {
@@ -29,16 +31,22 @@ export async function waited(work) {
   }
 }
 
-/** Fills `root` by `draw(await ask())`; what was there stays until then, errors get a button. */
+/**
+ * Fills `root` by `draw(await ask())`; what was there stays until then, errors get a button.
+ * An answer that comes after a later one was asked for is dropped.
+ */
 export async function filled(root, ask, draw, { signal, rows = 6 } = {}) {
   if (!root.childElementCount) root.replaceChildren(skeleton(rows));
+  const mine = {};
+  last.set(root, mine);
+  const dropped = () => signal?.aborted || last.get(root) !== mine;
   try {
     const found = await waited(ask);
-    if (signal?.aborted) return undefined;
+    if (dropped()) return undefined;
     root.replaceChildren(...[draw(found)].flat());
     return found;
   } catch (error) {
-    if (error.name === "AbortError" || signal?.aborted) return undefined;
+    if (error.name === "AbortError" || dropped()) return undefined;
     root.replaceChildren(failed(error, () => filled(root, ask, draw, { signal, rows })));
     return undefined;
   }
@@ -61,12 +69,15 @@ export function missing(why) {
 
 export function failed(error, again) {
   if (!error.status && error.status !== 0) console.error(error); // a defect of this page
-  const copy = () => navigator.clipboard?.writeText(error.details ?? String(error.stack));
+  const details = error.details ?? String(error.stack);
+  const copy = h("button", { type: "button" }, "Copy details");
+  copy.onclick = () => copyText(copy, details, { name: "Details" });
+  const retry = h("button", { type: "button", class: "again", onclick: again }, "Retry");
   return h(
     "div",
-    { class: "failed", role: "alert" },
+    { class: "failed", role: "alert", "data-lost": !error.status },
     h("p", {}, error.message),
-    error.status === 404 ? null : h("button", { type: "button", onclick: again }, "Retry"),
-    h("button", { type: "button", onclick: copy }, "Copy details"),
+    error.status === 404 ? null : retry,
+    copy,
   );
 }

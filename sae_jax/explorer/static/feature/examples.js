@@ -71,6 +71,7 @@ export function drawExamples({ found, view, keep, expand }) {
     "button",
     {
       type: "button",
+      id: "full-texts",
       title: "The beginnings of long texts, or all of them (e)",
       "aria-pressed": String(view.text === "full"),
       onclick: expand,

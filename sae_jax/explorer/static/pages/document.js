@@ -1,8 +1,9 @@
 // One document: its text, the features that make it up, and what is near it.
 
-import { address, get } from "../api.js";
-import { announce, h } from "../dom.js";
+import { get } from "../api.js";
+import { h } from "../dom.js";
 import { onKey } from "../keys.js";
+import { copyLink, hereOn } from "../link.js";
 import { setTitle } from "../main.js";
 import { count, percent, score } from "../numbers.js";
 import { bar, chip, documentLine, featureLink } from "../parts.js";
@@ -66,16 +67,9 @@ function head({ document: one, n_rows: n }, { meta, signal, navigate }) {
       key === "[" ? `‹ ${count(to)}` : `${count(to)} ›`,
     );
   };
-  const copy = () => {
-    const link = new URL(
-      address(`/document/${one.row}`, { run: meta.fingerprint }),
-      location.origin,
-    );
-    navigator.clipboard?.writeText(link.href).then(
-      () => announce("link copied"),
-      () => null,
-    );
-  };
+  const button = h("button", { type: "button" }, "Copy link");
+  const copy = () => copyLink(button, hereOn(meta));
+  button.onclick = copy;
   onKey("y", "copy the link to this page", copy, { signal });
   return h(
     "div",
@@ -102,7 +96,7 @@ function head({ document: one, n_rows: n }, { meta, signal, navigate }) {
           { class: "button", href: one.url, target: "_blank", rel: "noopener noreferrer" },
           "Open source",
         ),
-      h("button", { type: "button", onclick: copy }, "Copy link"),
+      button,
     ),
   );
 }

@@ -1,10 +1,11 @@
 // One family: its tree, the documents where it is strongest, and who is on with whom.
 
 import { address, get } from "../api.js";
-import { announce, h } from "../dom.js";
+import { h } from "../dom.js";
 import { drawTree } from "../family-tree.js";
 import { onKey } from "../keys.js";
-import { setTitle } from "../main.js";
+import { copyLink, hereOn } from "../link.js";
+import { setAddress, setTitle } from "../main.js";
 import { matrixFigure, pairsOf } from "../matrix.js";
 import { count, score } from "../numbers.js";
 import { bar, chip, documentLine, featureLink, nameOf } from "../parts.js";
@@ -14,19 +15,19 @@ export const title = "Family";
 
 const PAIRS = 5;
 
-export async function show(root, { argument, meta, signal, navigate }) {
+export async function show(root, { url, argument, meta, signal, navigate }) {
   if (meta.missing.families) {
     root.append(h("h1", {}, "Families"), missing(meta.missing.families));
     return;
   }
   const ask = () => get(`/api/family/${encodeURIComponent(argument)}`, { signal });
-  await filled(root, ask, (found) => draw(found, { meta, signal, navigate }), {
+  await filled(root, ask, (found) => draw(found, { url, meta, signal, navigate }), {
     signal,
     rows: 12,
   });
 }
 
-function draw(found, { meta, signal, navigate }) {
+function draw(found, { url, meta, signal, navigate }) {
   setTitle(`${nameOf(found.parent)}, family`);
   return [
     head(found, { meta, signal, navigate }),
@@ -37,7 +38,7 @@ function draw(found, { meta, signal, navigate }) {
         "section",
         { "aria-labelledby": "members" },
         h("h2", { id: "members" }, `Members (${count(found.n_members)})`),
-        drawTree(found),
+        drawTree(found, filterIn(url)),
       ),
       h(
         "section",
@@ -51,6 +52,13 @@ function draw(found, { meta, signal, navigate }) {
   ];
 }
 
+/** What the members are filtered by is kept in the address. */
+function filterIn(url) {
+  const keep = (words) =>
+    setAddress(address(url.pathname, { q: words, run: url.searchParams.get("run") }));
+  return { words: url.searchParams.get("q") ?? "", keep };
+}
+
 function head(found, { meta, signal, navigate }) {
   const { number } = found;
   const step = (to, text, key) => {
@@ -62,16 +70,9 @@ function head(found, { meta, signal, navigate }) {
       key === "[" ? `‹ ${to}` : `${to} ›`,
     );
   };
-  const copy = () => {
-    const link = new URL(
-      address(`/family/${number}`, { run: meta.fingerprint }),
-      location.origin,
-    );
-    navigator.clipboard?.writeText(link.href).then(
-      () => announce("link copied"),
-      () => null,
-    );
-  };
+  const button = h("button", { type: "button" }, "Copy link");
+  const copy = () => copyLink(button, hereOn(meta));
+  button.onclick = copy;
   onKey("y", "copy the link to this page", copy, { signal });
   return h(
     "div",
@@ -122,7 +123,7 @@ function head(found, { meta, signal, navigate }) {
         },
         "Use as a slider",
       ),
-      h("button", { type: "button", onclick: copy }, "Copy link"),
+      button,
     ),
   );
 }

@@ -3,17 +3,17 @@
 import { address, get } from "../api.js";
 import { h } from "../dom.js";
 import { onKey } from "../keys.js";
-import { copyLink } from "../link.js";
+import { copyLink, hereOn } from "../link.js";
 import { setAddress, setTitle } from "../main.js";
-import { count, fine, percent, score, signed } from "../numbers.js";
-import { featureLink, histogram, nameOf } from "../parts.js";
+import { count, fine, score } from "../numbers.js";
+import { nameOf } from "../parts.js";
 import { filled, missing } from "../states.js";
+import { drawAlike, drawFamilies, drawHistogram, drawTogether } from "../feature/cards.js";
 import { drawExamples, TABS } from "../feature/examples.js";
 import { drawHistory, drawName, drawWhy } from "../feature/labels.js";
 import { drawTester } from "../feature/tester.js";
 
 export const title = "Feature";
-const N_SHOWN = 8; // neighbours before "more"
 
 export async function show(root, context) {
   const { url, argument, meta, signal, navigate } = context;
@@ -45,16 +45,24 @@ export async function show(root, context) {
   const load = () => filled(root, () => get(path(), { signal }), draw, { signal, rows: 14 });
   let found;
 
-  function expand() {
+  const examples = h("div", {});
+  let page;
+
+  /** The examples alone: what is typed elsewhere stays. */
+  async function expand() {
     view.text = view.text === "full" ? "short" : "full";
     keep();
-    return load();
+    const held = document.activeElement?.id;
+    const redrawn = (answer) => drawExamples(Object.assign(page, { found: answer }));
+    await filled(examples, () => get(path(), { signal }), redrawn, { signal });
+    if (document.activeElement === document.body) document.getElementById(held)?.focus();
   }
 
   function draw(answer) {
     found = answer;
     setTitle(`#${answer.feature.latent} ${nameOf(answer.feature)}`);
-    const page = { found, view, keep, expand, load, to, ...context };
+    page = { found, view, keep, expand, load, to, ...context };
+    examples.replaceChildren(drawExamples(page));
     return h(
       "div",
       {},
@@ -70,7 +78,7 @@ export async function show(root, context) {
         drawFamilies(found),
       ),
       drawTester(page),
-      drawExamples(page),
+      examples,
       drawHistory(page),
     );
   }
@@ -79,11 +87,11 @@ export async function show(root, context) {
     found?.[name] !== undefined && found[name] !== null && navigate(to(found[name]));
   onKey("[", "previous feature", () => step("previous"), { signal });
   onKey("]", "next feature", () => step("next"), { signal });
-  onKey("e", "texts short or full", expand, { signal });
+  onKey("e", "texts short or full", () => page && expand(), { signal });
   onKey(
     "y",
     "copy a link to this",
-    () => copyLink({ meta, button: document.getElementById("copy") }),
+    () => copyLink(document.getElementById("copy"), hereOn(meta)),
     { signal },
   );
   onKey(".", "a random feature", async () => navigate(to(await random(signal))), { signal });
@@ -111,7 +119,7 @@ function drawHead(page) {
     { type: "button", id: "copy", title: "A link to this, with the run that it is of (y)" },
     "Copy link",
   );
-  copy.addEventListener("click", () => copyLink({ meta, button: copy }));
+  copy.addEventListener("click", () => copyLink(copy, hereOn(meta)));
   return h(
     "div",
     { class: "head" },
@@ -193,103 +201,4 @@ function drawFacts({ feature, n_on, n_rows }) {
     ),
     wide,
   ];
-}
-
-const card = (title, said, ...children) =>
-  h("section", { class: "card" }, h("h2", { title: said }, title), children);
-
-function drawHistogram({ feature, histogram: own, n_on }) {
-  if (feature.state === "dead")
-    return card("Values", "", h("p", { class: "soft" }, "It has none."));
-  const label = `Number of documents by value, from 0 to ${score(own.highest)}, ${count(n_on)} in all.`;
-  return card(
-    "Values",
-    "How many documents have which value; the axis of counts is logarithmic.",
-    histogram(own.counts, { highest: own.highest, label }),
-    h(
-      "p",
-      { class: "soft small" },
-      `Documents by value, log scale. ${percent(own.share_of_zeros, 2)} have 0 and are not drawn.`,
-    ),
-  );
-}
-
-/** A list that begins short. */
-function list(lines) {
-  const items = h("ul", { class: "plain" }, lines.slice(0, N_SHOWN));
-  if (lines.length <= N_SHOWN) return items;
-  const more = h("button", { type: "button", class: "more" }, `${lines.length - N_SHOWN} more`);
-  more.addEventListener("click", () => {
-    items.append(...lines.slice(N_SHOWN));
-    more.remove();
-  });
-  return [items, more];
-}
-
-const line = (feature, said, ...numbers) =>
-  h(
-    "li",
-    {},
-    h("bdi", {}, featureLink(feature)),
-    h("span", { class: "mono soft", title: said }, numbers),
-  );
-
-function drawAlike({ alike, unlike }) {
-  const lines = (group) =>
-    group.map((one) =>
-      line(one, "Cosine of the two decoder directions.", signed(one.cosine, 2)),
-    );
-  return card(
-    "Nearest directions",
-    "Features by the cosine of their decoder directions with this one's.",
-    list(lines(alike)),
-    unlike.length
-      ? h(
-          "details",
-          {},
-          h("summary", {}, "Most opposite"),
-          h("ul", { class: "plain" }, lines(unlike)),
-        )
-      : null,
-  );
-}
-
-function drawTogether({ together, feature }) {
-  const said = ({ n_rows, lift, overlap }) =>
-    `Both are on in ${count(n_rows)} documents: ${fine(overlap)} of those of this feature, and ${lift.toFixed(1)} times as many as chance expects (lift).`;
-  const lines = together.map((one) =>
-    line(
-      one,
-      said(one),
-      `${fine(one.overlap)} ×${one.lift >= 10 ? Math.round(one.lift) : one.lift.toFixed(1)}`,
-    ),
-  );
-  const none =
-    feature.state === "dead"
-      ? "It is never on."
-      : "No other feature is on with it beyond chance.";
-  return card(
-    "On together with",
-    "Features that are on in the same documents beyond chance: the share of this feature's documents, and the lift.",
-    lines.length ? list(lines) : h("p", { class: "soft" }, none),
-  );
-}
-
-function drawFamilies({ families, missing_families }) {
-  if (missing_families) return card("Families", "", missing(missing_families));
-  const lines = families.map(({ number, n_members, parent }) =>
-    h(
-      "li",
-      {},
-      h("a", { class: "name", href: `/family/${number}` }, h("bdi", {}, nameOf(parent))),
-      h("span", { class: "mono soft", title: "Features in this family." }, count(n_members)),
-    ),
-  );
-  return card(
-    "Families",
-    "By the feature that is the family's parent, with the number of features in it.",
-    lines.length
-      ? h("ul", { class: "plain" }, lines)
-      : h("p", { class: "soft" }, "It is in none."),
-  );
 }

@@ -1,21 +1,20 @@
 // The map: features or documents as points of a plane, to look around in and to select from.
 
 import { address, get } from "../api.js";
-import { announce, h } from "../dom.js";
+import { h } from "../dom.js";
 import { onKey } from "../keys.js";
 import { setAddress } from "../main.js";
 import { count, percent, score } from "../numbers.js";
-import { chip, documentLine, featureLink } from "../parts.js";
 import { empty, filled, missing } from "../states.js";
 import { Canvas } from "./map_canvas.js";
 import { CHOICES, colouring, legend, palette } from "./map_colours.js";
+import { range, short, showInside } from "./map_selection.js";
+import { toolbar } from "./map_toolbar.js";
 
 export const title = "Map";
 
 const N_NEAREST = 8;
 const SETTLED = 200; // milliseconds after a move
-const N_TO_SEARCH = 3;
-const PERCENT_TO_SEARCH = 50;
 const WEAK = 0.2; // share of the variance, below which nearness says little
 
 export async function show(root, { url, meta, signal, navigate }) {
@@ -51,11 +50,9 @@ function readState(url) {
         ? box
         : null,
     find: url.searchParams.get("find") ?? "",
+    run: url.searchParams.get("run"),
   };
 }
-
-const short = (value) => String(Number(value.toPrecision(5)));
-const range = ([low, high]) => `${short(low)}:${short(high)}`;
 
 function drawn(data, { state, meta, signal, navigate }) {
   const canvas = h("canvas", {
@@ -87,6 +84,7 @@ function drawn(data, { state, meta, signal, navigate }) {
         x: state.box && range(state.box.x),
         y: state.box && range(state.box.y),
         find: state.find,
+        run: state.run,
       }),
     );
   };
@@ -215,71 +213,6 @@ function sentence(data) {
   return `${sampled}, ${what}. PCA: the two axes show ${percent(one)} and ${percent(other)} of the variance.`;
 }
 
-function toolbar({ state, view, paint, keep, navigate, found }) {
-  const option = ([value, words], chosen) =>
-    h("option", { value, selected: value === chosen }, words);
-  const of = h(
-    "select",
-    { onchange: () => navigate(address("/map", { of: of.value })) },
-    Object.keys(CHOICES).map((one) => option([one, one], state.of)),
-  );
-  const colour = h(
-    "select",
-    {},
-    Object.entries(CHOICES[state.of]).map((one) => option(one, state.colour)),
-  );
-  colour.onchange = () => {
-    state.colour = colour.value;
-    document.querySelector(".map .side h2").textContent =
-      `Colour: ${CHOICES[state.of][state.colour]}`;
-    paint();
-    keep();
-  };
-  const find = h("input", {
-    type: "search",
-    value: state.find,
-    placeholder: state.of === "features" ? "label" : "title or beginning",
-  });
-  find.oninput = () => {
-    state.find = find.value;
-    paint();
-    keep();
-  };
-  const button = (text, label, does) =>
-    h("button", { type: "button", "aria-label": label, title: label, onclick: does }, text);
-  const box = h(
-    "button",
-    {
-      type: "button",
-      "aria-pressed": "false",
-      title: "Drag a box instead of the map; the same as holding Shift",
-    },
-    "Select a box",
-  );
-  box.onclick = () => {
-    view.selecting = !view.selecting;
-    box.setAttribute("aria-pressed", String(view.selecting));
-    view.canvas.classList.toggle("selecting", view.selecting);
-    announce(view.selecting ? "dragging selects" : "dragging moves");
-  };
-  return h(
-    "div",
-    { class: "toolbar" },
-    h("label", {}, "Show ", of),
-    h("label", {}, "Colour ", colour),
-    h("label", {}, "Find ", find),
-    found,
-    h(
-      "span",
-      { class: "zoom" },
-      button("−", "Zoom out (−)", () => view.zoomBy(1 / 1.5)),
-      button("+", "Zoom in (+)", () => view.zoomBy(1.5)),
-      button("All", "See all (0)", () => view.fit()),
-      box,
-    ),
-  );
-}
-
 function about(data, i, name) {
   if (data.of === "documents") {
     const feature = data.feature[i];
@@ -307,133 +240,4 @@ function point(tip, canvas, told) {
   tip.style.setProperty("left", right ? "auto" : `${px + 14}px`);
   tip.style.setProperty("right", right ? `${canvas.clientWidth - px + 14}px` : "auto");
   tip.style.setProperty("top", `${Math.max(0, py - 10)}px`);
-}
-
-function showInside(root, { state, data, signal, clear, all }) {
-  const button = (text, does) => h("button", { type: "button", onclick: does }, text);
-  const heading = h("h2", {}, "Selection");
-  if (!state.box) {
-    root.replaceChildren(
-      heading,
-      h(
-        "p",
-        { class: "soft" },
-        state.of === "documents"
-          ? "Select documents to see which features tell them from the others."
-          : "Select features to list them.",
-      ),
-      button("Select all in sight", all),
-    );
-    return;
-  }
-  const list = h("div", {});
-  root.replaceChildren(
-    heading,
-    list,
-    button("Select all in sight", all),
-    " ",
-    button("Clear the selection", clear),
-  );
-  const path = address("/api/map/selection", {
-    of: state.of,
-    x: range(state.box.x),
-    y: range(state.box.y),
-  });
-  filled(
-    list,
-    () => get(path, { signal }),
-    (found) => selectionOf(found, data),
-    { signal, rows: 4 },
-  );
-}
-
-function selectionOf(found, data) {
-  const told = h(
-    "p",
-    {},
-    `${count(found.n_inside)} of the ${count(found.n_shown)} ${found.of} shown are inside.`,
-  );
-  if (!found.n_inside) return [told];
-  const lifted = found.of === "documents";
-  const features = found.features.map((one) => one.feature);
-  const alive = features.filter((one) => one.state !== "dead").slice(0, N_TO_SEARCH);
-  const sliders = alive.map((one) => `${one.latent}:${PERCENT_TO_SEARCH}`).join(",");
-  const rows = found.features.map((one) =>
-    h(
-      "tr",
-      {},
-      h("td", {}, featureLink(one.feature), chip(one.feature)),
-      lifted
-        ? h(
-            "td",
-            {
-              class: "number",
-              title: `on in ${count(one.n_inside)} documents inside, ${count(one.n_shown)} of all shown`,
-            },
-            `${one.lift.toFixed(1)} ×`,
-          )
-        : h("td", { class: "number" }, percent(one.feature.density, 2)),
-    ),
-  );
-  const head = h(
-    "thead",
-    {},
-    h(
-      "tr",
-      {},
-      h(
-        "th",
-        { scope: "col" },
-        lifted ? "More often on than elsewhere" : "Features, most often on first",
-      ),
-      h(
-        "th",
-        {
-          scope: "col",
-          class: "number",
-          title: lifted
-            ? "Share of the documents inside on which it is on, over its share of all shown"
-            : "Share of documents on which it is on",
-        },
-        lifted ? "lift" : "density",
-      ),
-    ),
-  );
-  return [
-    told,
-    rows.length
-      ? h("div", { class: "found" }, h("table", {}, head, h("tbody", {}, rows)))
-      : h(
-          "p",
-          { class: "soft" },
-          "No feature is on in three or more of them, and more often than elsewhere.",
-        ),
-    sliders
-      ? h(
-          "p",
-          {},
-          h(
-            "a",
-            { href: address("/search", { w: sliders }) },
-            `Search with the first ${alive.length}`,
-          ),
-        )
-      : null,
-    lifted
-      ? h(
-          "details",
-          {},
-          h(
-            "summary",
-            {},
-            `Documents inside (${found.documents.length} of ${count(found.n_inside)})`,
-          ),
-          h(
-            "ul",
-            {},
-            found.documents.map((one) => h("li", {}, documentLine(one))),
-          ),
-        )
-      : null,
-  ];
 }

@@ -1,8 +1,9 @@
 // Points on a canvas that can be moved, magnified and selected from, with the mouse or the keys.
 
+import { paint } from "./map_paint.js";
+
 const CLICK = 4; // pixels that a hand may slip in a click
 const REACH = 14; // pixels from a point within which the pointer is at it
-const LABELS_FROM = 60; // points in sight, from which down each is named
 const HIGHEST_ZOOM = 400;
 
 export class Canvas {
@@ -201,142 +202,12 @@ export class Canvas {
     this.drawing = true;
     requestAnimationFrame(() => {
       this.drawing = false;
-      this.paint();
+      paint(this);
     });
-  }
-
-  paint() {
-    const { canvas } = this;
-    const sharp = devicePixelRatio || 1;
-    const { clientWidth: width, clientHeight: height } = canvas;
-    if (canvas.width !== Math.round(width * sharp)) canvas.width = Math.round(width * sharp);
-    if (canvas.height !== Math.round(height * sharp))
-      canvas.height = Math.round(height * sharp);
-    const brush = canvas.getContext("2d");
-    brush.setTransform(sharp, 0, 0, sharp, 0, 0);
-    brush.clearRect(0, 0, width, height);
-    const style = getComputedStyle(canvas);
-    const inSight = this.paintPoints(brush);
-    this.paintLabels(brush, style, inSight);
-    if (this.box) this.paintBox(brush, style);
-    if (canvas.matches(":focus-visible")) paintCross(brush, this.centre(), style);
-    canvas.dataset.painted = String(inSight.length);
-  }
-
-  paintPoints(brush) {
-    const { clientWidth: width, clientHeight: height } = this.canvas;
-    const few = this.x.length < 5000 ? 0.6 : 0;
-    const radius = Math.min(5, 1.3 + few + 0.7 * Math.log2(Math.max(this.view.zoom, 1)));
-    const groups = Array.from(this.shades, () => []);
-    const matches = [];
-    const inSight = [];
-    const { scale, x, y } = this; // once: each asks the page for its measures
-    const [left, top] = this.toPixels(0, 0);
-    for (let i = 0; i < x.length; i++) {
-      const px = left + x[i] * scale;
-      const py = top - y[i] * scale;
-      if (px < -8 || py < -8 || px > width + 8 || py > height + 8) continue;
-      inSight.push(i);
-      if (this.matching?.[i]) matches.push([px, py, this.of[i]]);
-      else groups.at(this.of[i]).push([px, py]);
-    }
-    brush.globalAlpha = this.matching ? 0.18 : 0.85;
-    // Those without a colour of their own lie below.
-    [groups.at(-1), ...groups.slice(0, -1)].forEach((places, i) => {
-      brush.fillStyle = this.shades.at(i - 1);
-      fill(brush, places, radius);
-    });
-    brush.globalAlpha = 1;
-    brush.strokeStyle = getComputedStyle(this.canvas).getPropertyValue("--text");
-    for (const [px, py, of] of matches) {
-      brush.fillStyle = this.shades.at(of);
-      brush.beginPath();
-      brush.arc(px, py, radius + 1.5, 0, 7);
-      brush.fill();
-      brush.stroke();
-    }
-    return inSight;
-  }
-
-  /** Of families, the largest first; of points where few are in sight. None over another. */
-  paintLabels(brush, style, inSight) {
-    const { clientWidth: width, clientHeight: height } = this.canvas;
-    const wanted = this.labels.map((one) => ({ ...one, strong: true }));
-    const named = this.matching ? inSight.filter((i) => this.matching[i]) : inSight;
-    if (named.length <= LABELS_FROM)
-      wanted.push(
-        ...named.map((i) => ({
-          x: this.x[i],
-          y: this.y[i],
-          label: this.names[i],
-          strong: false,
-        })),
-      );
-    const taken = [];
-    brush.lineJoin = "round";
-    brush.lineWidth = 3;
-    brush.strokeStyle = style.getPropertyValue("--ground");
-    brush.fillStyle = style.getPropertyValue("--text");
-    for (const one of wanted) {
-      if (!one.label) continue;
-      const [px, py] = this.toPixels(one.x, one.y);
-      if (px < 0 || py < 0 || px > width || py > height) continue;
-      const text = one.label.length > 34 ? `${one.label.slice(0, 33)}…` : one.label;
-      brush.font = `${one.strong ? "600 12px" : "11px"} ${style.fontFamily}`;
-      const half = brush.measureText(text).width / 2 + 4;
-      const middle = Math.max(half, Math.min(width - half, px));
-      const own = [middle - half, py - 18, middle + half, py - 3];
-      if (
-        taken.some(
-          (other) =>
-            own[0] < other[2] && other[0] < own[2] && own[1] < other[3] && other[1] < own[3],
-        )
-      )
-        continue;
-      taken.push(own);
-      brush.textAlign = "center";
-      brush.strokeText(text, middle, py - 6);
-      brush.fillText(text, middle, py - 6);
-    }
-  }
-
-  paintBox(brush, style) {
-    const [left, top] = this.toPixels(this.box.x[0], this.box.y[1]);
-    const [right, bottom] = this.toPixels(this.box.x[1], this.box.y[0]);
-    brush.strokeStyle = style.getPropertyValue("--accent");
-    brush.lineWidth = 1.5;
-    brush.setLineDash([5, 3]);
-    brush.strokeRect(left, top, right - left, bottom - top);
-    brush.setLineDash([]);
   }
 }
 
-export function boxOf(one, other) {
+function boxOf(one, other) {
   const sorted = (a, b) => (a < b ? [a, b] : [b, a]);
   return { x: sorted(one[0], other[0]), y: sorted(one[1], other[1]) };
-}
-
-function fill(brush, places, radius) {
-  if (radius <= 2.2) {
-    for (const [px, py] of places)
-      brush.fillRect(px - radius, py - radius, 2 * radius, 2 * radius);
-    return;
-  }
-  brush.beginPath();
-  for (const [px, py] of places) {
-    brush.moveTo(px + radius, py);
-    brush.arc(px, py, radius, 0, 7);
-  }
-  brush.fill();
-}
-
-function paintCross(brush, [px, py], style) {
-  brush.strokeStyle = style.getPropertyValue("--accent");
-  brush.lineWidth = 1.5;
-  brush.beginPath();
-  brush.moveTo(px - 8, py);
-  brush.lineTo(px + 8, py);
-  brush.moveTo(px, py - 8);
-  brush.lineTo(px, py + 8);
-  brush.stroke();
 }

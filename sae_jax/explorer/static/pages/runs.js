@@ -2,11 +2,13 @@
 
 import { address, get } from "../api.js";
 import { announce, h } from "../dom.js";
+import { copyText } from "../link.js";
 import { setAddress } from "../main.js";
-import { count, percent, score } from "../numbers.js";
+import { count, duration } from "../numbers.js";
 import { empty, filled, missing } from "../states.js";
 import { drawCurves } from "./runs_curves.js";
 import { drawScaling } from "./runs_scaling.js";
+import { tableOf } from "./runs_table.js";
 
 export const title = "Runs";
 
@@ -15,53 +17,13 @@ const SLOW = 15000; // where its last line is older than
 const QUIET = 120; // seconds
 const MOST_CURVES = 8;
 
-const COLUMNS = [
-  ["name", "run", "Its folder", (one) => one.name],
-  ["state", "state", "How far it has come", (one) => one.state],
-  ["n_latents", "latents", "Size of its dictionary", (one) => one.n_latents, (n) => count(n)],
-  ["k", "k", "Latents kept per document", (one) => one.k, (n) => count(n)],
-  ["seed", "seed", "Of its first weights", (one) => one.seed, (n) => String(n)],
-  [
-    "step",
-    "steps",
-    "Steps made; of all where it is not finished",
-    (one) => one.step,
-    (step, one) =>
-      step < one.n_steps ? `${count(step)} / ${count(one.n_steps)}` : count(step),
-  ],
-  [
-    "fvu",
-    "fvu",
-    "Share of the variance not explained, on held-out rows",
-    (one) => one.fvu,
-    (value) => score(value),
-  ],
-  [
-    "fvu_train",
-    "fvu train",
-    "The same on training rows",
-    (one) => one.fvu_train,
-    (value) => score(value),
-  ],
-  [
-    "dead_fraction",
-    "dead",
-    "Latents that are on in no training row",
-    (one) => one.dead_fraction,
-    (share) => percent(share, 2),
-  ],
-  ["l0", "L0", "Latents on per row, in the mean", (one) => one.l0, (value) => value.toFixed(1)],
-  ["seconds", "time", "Of training", (one) => one.seconds, (value) => duration(value)],
-  ["device", "device", "On which it was trained", (one) => one.device],
-];
-const TEXTS = ["name", "state", "device"];
-
 export async function show(root, { url, signal }) {
   const state = {
     sort: url.searchParams.get("sort") ?? "",
     shown: url.searchParams.getAll("show"),
     one: url.searchParams.get("one") ?? "",
     other: url.searchParams.get("other") ?? "",
+    run: url.searchParams.get("run"),
   };
   const body = h("div", {});
   root.append(body);
@@ -88,6 +50,7 @@ function drawn(found, { state, signal }) {
       query.set("one", state.one);
       query.set("other", state.other);
     }
+    if (state.run) query.set("run", state.run);
     setAddress(`/runs${query.size ? `?${query}` : ""}`);
   };
   const table = h("div", { class: "wide" });
@@ -162,89 +125,6 @@ function refresh({ found, state, update, curves, signal }) {
   again();
 }
 
-function tableOf(runs, { state, current, changed }) {
-  const descending = state.sort.startsWith("-");
-  const by = COLUMNS.find(([name]) => name === state.sort.replace("-", ""));
-  const sorted = by ? [...runs].sort((a, b) => compare(by[3](a), by[3](b), descending)) : runs;
-  const heads = COLUMNS.map(([name, words, what]) => {
-    const here = by?.[0] === name;
-    const sort = () => {
-      state.sort = here && !descending ? `-${name}` : name;
-      changed();
-    };
-    const button = h(
-      "button",
-      { type: "button", class: "sort", id: `sort-${name}`, title: what, onclick: sort },
-      words,
-      here ? (descending ? " ↓" : " ↑") : "",
-    );
-    return h(
-      "th",
-      {
-        scope: "col",
-        class: TEXTS.includes(name) ? null : "number",
-        "aria-sort": here ? (descending ? "descending" : "ascending") : null,
-      },
-      button,
-    );
-  });
-  const line = (one, i) => {
-    const box = h("input", {
-      type: "checkbox",
-      id: `show-${i}`,
-      "aria-label": `Curves of ${one.name}`,
-      checked: state.shown.includes(one.name),
-    });
-    box.onchange = () => {
-      state.shown = box.checked
-        ? [...state.shown, one.name]
-        : state.shown.filter((name) => name !== one.name);
-      changed();
-    };
-    const cells = COLUMNS.slice(1).map(([name, , , value, say = (text) => text]) => {
-      const own = value(one);
-      const known = own !== null && own !== undefined;
-      if (name === "state")
-        return h(
-          "td",
-          {},
-          h(
-            "span",
-            { class: `chip state-${own.replace(" ", "-")}`, title: one.why ?? "" },
-            own,
-          ),
-        );
-      return h(
-        "td",
-        { class: TEXTS.includes(name) ? "small" : "number" },
-        known ? say(own, one) : "–",
-      );
-    });
-    const here = one.name === current;
-    const name = h(
-      "th",
-      { scope: "row" },
-      h("label", {}, box, " ", h("span", { class: "mono" }, one.name)),
-      here ? [" ", h("span", { class: "chip edited" }, "open here")] : null,
-    );
-    return h(
-      "tr",
-      { class: here ? "current" : null, "aria-current": here ? "true" : null },
-      name,
-      cells,
-    );
-  };
-  return h("table", {}, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, sorted.map(line)));
-}
-
-/** Unknown values last, whichever way. */
-function compare(a, b, descending) {
-  const unknown = [a, b].map((one) => one === null || one === undefined);
-  if (unknown[0] || unknown[1]) return unknown[0] - unknown[1];
-  const order = typeof a === "string" ? a.localeCompare(b, "en", { numeric: true }) : a - b;
-  return descending ? -order : order;
-}
-
 /** What became of a run that is not finished, and how to go on. */
 function noteOf(one) {
   const said = [];
@@ -277,7 +157,7 @@ function noteOf(one) {
     },
     "Copy",
   );
-  copy.onclick = () => navigator.clipboard?.writeText(one.again).then(() => announce("copied"));
+  copy.onclick = () => copyText(copy, one.again, { name: "Command" });
   const again =
     one.again &&
     h(
@@ -391,18 +271,4 @@ function matched({ found, again }) {
       ),
     );
   });
-}
-
-/** As a person says it. */
-export function duration(value) {
-  const whole = Math.round(value);
-  if (whole < 60) return `${whole} s`;
-  const [minutes, hours, days] = [
-    Math.floor(whole / 60),
-    Math.floor(whole / 3600),
-    Math.floor(whole / 86400),
-  ];
-  if (minutes < 60) return `${minutes} min ${String(whole % 60).padStart(2, "0")} s`;
-  if (hours < 48) return `${hours} h ${String(minutes % 60).padStart(2, "0")} min`;
-  return `${days} days`;
 }
