@@ -74,9 +74,7 @@ def test_rows_hold_all_of_the_words(found, words, rows):
     assert answer.n == len(rows)
 
 
-def test_words_that_the_index_cannot_take_are_a_mistake_of_the_one_who_asks(
-    found, monkeypatch
-):
+def test_words_that_the_index_cannot_take_are_a_mistake_of_the_one_who_asks(found, monkeypatch):
     monkeypatch.setattr(documents, "WORD", re.compile(r"\w+"))
     with pytest.raises(UsageError, match="'two_horses' cannot be looked for: fts5"):
         found.with_words("two_horses", k=10)
@@ -86,7 +84,7 @@ def test_halves_of_surrogate_pairs_do_not_stop_it(tmp_path):
     folder = tmp_path / "halves"
     folder.mkdir()
     np.save(folder / "a.npy", np.eye(1, 8, dtype=np.float32))
-    half = {name: "a\ud83d" for name in ("id", "text", "title", "other")}
+    half = dict.fromkeys(("id", "text", "title", "other"), "a�")
     (folder / "texts.jsonl").write_text(json.dumps(half | {"url": "https://a\ud83d"}) + "\n")
     made = open_documents(open_shards(folder), out=tmp_path / "out", say=lambda line: None)
     (found,) = made.read([0])
