@@ -166,7 +166,7 @@ class Search:
         """
         if isinstance(asked, Query):
             asked = self.steer(asked, {})
-        found, ranks = self._ranked(asked, k=k, among=among)
+        found, ranks = self.ranked(asked, k=k, among=among)
         records: Sequence[dict[str, Any] | None] | None
         records = self.reader.records(found.rows) if with_records else None
         vectors = self.index.vectors(found.rows)
@@ -175,9 +175,10 @@ class Search:
         fields = found.rows.tolist(), found.scores.tolist(), ranks, records, reasons
         return [Hit(*own) for own in zip(*fields, strict=True)]
 
-    def _ranked(
+    def ranked(
         self, asked: Steered, *, k: int, among: Bool[np.ndarray, " n_rows"] | None
     ) -> tuple[Hits, list[int | None]]:
+        """The best rows, and of each its place without sliders; not their reasons."""
         query = asked.query
         if isinstance(self.index, ExactIndex):
             neutral = self.neutral_scores(query)

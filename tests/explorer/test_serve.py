@@ -54,6 +54,11 @@ def test_ports_that_are_all_taken_are_an_error(monkeypatch):
             serve.listen("127.0.0.1", first.getsockname()[1])
 
 
+def test_an_empty_address_is_not_taken_for_all_of_them():
+    with pytest.raises(UsageError, match="--host is empty"):
+        serve.listen("", 0)
+
+
 def test_an_address_that_is_not_this_machine_s_is_an_error():
     with pytest.raises(UsageError, match=r"--host=192\.0\.2\.1"):
         serve.listen("192.0.2.1", 0)

@@ -13,6 +13,7 @@ from sae_jax.errors import UsageError
 from sae_jax.search import documents
 from sae_jax.search.documents import open_documents
 
+HALF = chr(0xD83D)  # of a surrogate pair
 TEXTS = ("A horse is ridden.", "Two horses, a rider", "nothing of it", "", 'say "horse" OR 1')
 
 
@@ -84,12 +85,12 @@ def test_halves_of_surrogate_pairs_do_not_stop_it(tmp_path):
     folder = tmp_path / "halves"
     folder.mkdir()
     np.save(folder / "a.npy", np.eye(1, 8, dtype=np.float32))
-    half = dict.fromkeys(("id", "text", "title", "other"), "a�")
-    (folder / "texts.jsonl").write_text(json.dumps(half | {"url": "https://a\ud83d"}) + "\n")
+    half = dict.fromkeys(("id", "text", "title", "other"), "a" + HALF)
+    (folder / "texts.jsonl").write_text(json.dumps(half | {"url": "https://a" + HALF}) + "\n")
     made = open_documents(open_shards(folder), out=tmp_path / "out", say=lambda line: None)
     (found,) = made.read([0])
     assert found[1:5] == ("a?", "a?", "a?", "https://a?")
-    assert found.fields["other"] == "a\ud83d"
+    assert found.fields["other"] == "a" + HALF
 
 
 def test_a_document_whose_id_is_null_has_its_row_s_number(tmp_path):
