@@ -241,6 +241,8 @@ def test_a_block_of_only_these_features_has_no_residual(client, opened):
         ("q=a&w=417", 400, "w='417': expected NAME:NUMBER"),
         ("q=a&w=3:nan", 400, "expected a finite number"),
         ("q=a&w=3:301", 400, "latent 3 is set to 301 %; expected -100 to 300"),
+        ("q=a&w=3:10,3:20", 400, "w names '3' twice; expected it once"),
+        ("q=a&w=f1:10,f1:20", 400, "w names 'f1' twice"),
         ("q=a&w=f9:10", 404, "there is no family '9'"),
         ("q=a&mode=other", 400, "mode 'other': expected adjust, only, re-encode"),
         ("q=a&k=0", 400, "k='0': expected a whole number from 1 to 100"),

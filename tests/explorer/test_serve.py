@@ -23,7 +23,7 @@ def test_the_command_prints_an_address_that_answers_and_ctrl_c_ends_it(explorabl
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        line = process.stdout.readline()
+        line = next(line for line in process.stdout if "http" in line)
         address = re.search(r"http://127\.0\.0\.1:\d+", line).group()
         with urllib.request.urlopen(f"{address}/api/meta") as answer:
             assert json.load(answer)["n_rows"] == 1_500
@@ -76,3 +76,7 @@ def test_a_mistake_is_said_before_anything_is_served(arguments, said):
     done = run_here("explore", *arguments)
     assert done.returncode != 0
     assert said in done.stderr
+
+
+def test_help_says_where_questions_are_sent():
+    assert "questions that you type are sent there" in run_here("explore", "--help").stdout
