@@ -26,6 +26,7 @@ N_ROWS = 1_500
 EVIL = "<script>document.title = 'stolen'</script><img src=x onerror=alert(1)>"
 LONG = "a label that goes on " * 12
 SLASHED = "astro-ph/06 08?a=1#2%"
+FORMULA = 15  # the row of a text that a spreadsheet would run
 RIGHT_TO_LEFT, IDEOGRAPHS = "تشفير متناثر", "稀疏自編碼器"
 
 
@@ -50,6 +51,8 @@ class PlantedEncoder:
 def record(row: int) -> dict[str, Any]:
     """Row 7 means harm, 8 and 9 are of other scripts, 12 has a hard id; some have titles."""
     text = {7: EVIL, 8: RIGHT_TO_LEFT, 9: IDEOGRAPHS}.get(row, f"text {row} of words")
+    if row == FORMULA:
+        text = f"={text}"
     found: dict[str, Any] = {"id": SLASHED if row == 12 else f"n{row}", "text": text}
     if row % 3 == 1:
         found |= {"title": EVIL if row == 7 else f"Title {row}", "year": 2000 + row % 20}

@@ -36,7 +36,9 @@ def define_flags(values: flags.FlagValues) -> None:
         "classes", "", "Field of the records with each row's class; otherwise one of "
         "lexname, ontology, class, label, category.", flag_values=values,
     )  # fmt: skip
-    flags.DEFINE_integer("seed", 0, "Of queries, baselines and intervals.", flag_values=values)
+    flags.DEFINE_integer(
+        "seed", 0, "Of queries, baselines and intervals.", lower_bound=0, flag_values=values
+    )
 
 
 def run(values: flags.FlagValues, arguments: list[str]) -> None:

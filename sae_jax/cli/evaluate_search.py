@@ -54,7 +54,9 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "n_queries", 200, "Held-out rows that are steered.", lower_bound=10, flag_values=values
     )
-    flags.DEFINE_integer("seed", 0, "Of queries, concepts and intervals.", flag_values=values)
+    flags.DEFINE_integer(
+        "seed", 0, "Of queries, concepts and intervals.", lower_bound=0, flag_values=values
+    )
     flags.DEFINE_enum(
         "judge", "counts", ["counts", "llm"],
         "Who says what was moved: true concepts counted alone, or a language model, too.",

@@ -5,9 +5,13 @@
   sae-jax explore runs/first --read_only --host=0.0.0.0
 
 Prints an address to open. Everything is computed on this machine, and the page asks no other
-one for anything. Labels and families are shown where they have been made, and said to be
-missing where not. The first start makes RUN/search: the texts with an index of their
-words, and a float32 copy of 16-bit rows. Ctrl-C ends it.
+one for anything. But where the corpus was embedded at an endpoint, or --encoder=openai names
+one, the questions that you type are sent there (with --encoder=openai a few of the corpus's
+texts first, to see that it is the same encoder).
+
+Labels and families are shown where they have been made, and said to be missing where not.
+The first start makes RUN/search: the texts with an index of their words, and a float32 copy
+of 16-bit rows. Ctrl-C ends it.
 
 It is for one person at one machine: whoever reaches its address sees the run, and, without
 --read_only, may write labels.

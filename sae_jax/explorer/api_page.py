@@ -28,6 +28,7 @@ from starlette.routing import Match, Route
 
 from sae_jax.errors import SaeJaxError
 from sae_jax.explorer.opened import Opened
+from sae_jax.explorer.routes import Answering
 
 PARTS = re.compile(r"^(Parameters|Body|Example):", re.MULTILINE)
 MOST_KEYS = 24  # of an object
@@ -105,7 +106,7 @@ def _parameters(text: str, *, path: str) -> dict[str, str]:
     return found
 
 
-def page(opened: Opened, *, routes: Sequence[Route]) -> Response:
+def page(opened: Opened, *, routes: Sequence[Answering]) -> Response:
     """Of all of these routes, the sample answers made the first time."""
     sections = [_section(read(route), route=route, opened=opened) for route in routes]
     named = [(read(route).method, route.path) for route in routes]
@@ -125,7 +126,7 @@ def _anchor(method: str, path: str) -> str:
     return html.escape(f"{method}-{re.sub(r'[^a-z0-9]+', '-', path.lower()).strip('-')}")
 
 
-def _section(one: Documented, *, route: Route, opened: Opened) -> str:
+def _section(one: Documented, *, route: Answering, opened: Opened) -> str:
     escape = html.escape
     parts = [
         f'<section id="{_anchor(one.method, one.path)}">',
@@ -169,7 +170,7 @@ _samples: weakref.WeakKeyDictionary[Opened, dict[str, str]] = weakref.WeakKeyDic
 _sampling = threading.Lock()
 
 
-def _sample(opened: Opened, *, route: Route, address: str) -> str:
+def _sample(opened: Opened, *, route: Answering, address: str) -> str:
     with _sampling:
         made = _samples.setdefault(opened, {})
         if address not in made:
@@ -177,7 +178,7 @@ def _sample(opened: Opened, *, route: Route, address: str) -> str:
         return made[address]
 
 
-def _asked(route: Route, *, address: str) -> str:
+def _asked(route: Answering, *, address: str) -> str:
     path, _, query = address.partition("?")
     scope: dict[str, Any] = {
         "type": "http", "method": "GET", "path": urllib.parse.unquote(path), "headers": [],
@@ -187,7 +188,7 @@ def _asked(route: Route, *, address: str) -> str:
     if match is not Match.FULL:
         return f"{address}: is not an address of {route.path}."
     try:
-        answer = route.endpoint(Request(scope | dict(found)))
+        answer = route.answer(Request(scope | dict(found)))
     except SaeJaxError as error:
         return f"This run answers: {error}"
     if "json" not in (answer.media_type or ""):

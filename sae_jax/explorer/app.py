@@ -1,13 +1,9 @@
 """The explorer's server: pages, and the JSON behind them."""
 
-import contextlib
-import os
 import pathlib
 import sys
-from collections.abc import AsyncIterator
 from typing import Any
 
-import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -23,7 +19,6 @@ from sae_jax.explorer.opened import Opened
 from sae_jax.explorer.parameters import ForbiddenError, NotThereError
 from sae_jax.explorer.routes import Explorer
 
-THREADS_PER_CORE = 2
 STATIC = pathlib.Path(__file__).parent / "static"
 PAGES = (
     "/search", "/features", "/feature/{latent}", "/families", "/family/{number}", "/map",
@@ -57,17 +52,9 @@ def create_app(opened: Opened, *, host: str = "127.0.0.1") -> ASGIApp:
         HTTPException: _plain,
         Exception: _defect,
     }
-    app = Starlette(routes=routes, exception_handlers=handlers, lifespan=_few_threads)
+    app = Starlette(routes=routes, exception_handlers=handlers)
     # Around all of it, so that answers to defects have its headers, too.
     return Guard(app, host=host, read_only=opened.options.read_only)
-
-
-@contextlib.asynccontextmanager
-async def _few_threads(app: Starlette) -> AsyncIterator[None]:
-    """More than compute at a time only hold memory: each has arrays of the corpus's rows."""
-    limiter = anyio.to_thread.current_default_thread_limiter()
-    limiter.total_tokens = THREADS_PER_CORE * (os.cpu_count() or 1)
-    yield
 
 
 class _Static(StaticFiles):

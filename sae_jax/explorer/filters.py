@@ -1,5 +1,6 @@
 """Which documents a search may find: those of certain fields, or that hold certain words."""
 
+import math
 import threading
 import urllib.parse
 from collections.abc import Iterable
@@ -22,12 +23,22 @@ class Category(NamedTuple):
     places: Int[np.ndarray, " n_rows"]
 
     def mask(self, wanted: str, *, name: str) -> Bool[np.ndarray, " n_rows"]:
+        if wanted not in self.values and ".." in wanted and (numbers := self._numbers()):
+            return numbers.mask(wanted, name=name)
         if wanted not in self.values:
             raise UsageError(
                 f"where={name}:{wanted!r}: no document has that; expected one of "
                 f"{', '.join(self.values)}."
             )
         return self.places == self.values.index(wanted)
+
+    def _numbers(self) -> "Number | None":
+        """The same field as numbers; None where its values are something else."""
+        try:
+            own = np.array([*map(float, self.values), np.nan])
+        except ValueError:
+            return None
+        return Number(own[self.places])
 
     def as_json(self) -> dict[str, Any]:
         counts = np.bincount(self.places[self.places >= 0], minlength=len(self.values))
@@ -40,14 +51,15 @@ class Number(NamedTuple):
     numbers: Float[np.ndarray, " n_rows"]
 
     def mask(self, wanted: str, *, name: str) -> Bool[np.ndarray, " n_rows"]:
-        low, _, high = wanted.partition("..")
+        low, dots, high = wanted.partition("..")
         try:
-            ends = float(low or "-inf"), float(high or "inf")
+            ends = float(low or "-inf"), float(high or "inf") if dots else float(low)
         except ValueError:
             ends = np.nan, np.nan
-        if not ends[0] <= ends[1]:
+        if not ends[0] <= ends[1] or wanted == "..":
             raise UsageError(
-                f"where={name}:{wanted!r}: expected LOW..HIGH, such as 2015..2024."
+                f"where={name}:{wanted!r}: expected LOW..HIGH, such as 2015..2024, or one "
+                "number."
             )
         return (self.numbers >= ends[0]) & (self.numbers <= ends[1])
 
@@ -74,14 +86,14 @@ class Filters:
     def _read(self) -> dict[str, Category | Number]:
         if self.documents is None:
             return {}
-        columns: dict[str, list[Any]] = {}
+        columns: dict[str, _Column] = {}
         for row, own in self.documents.all_fields():
             for name, value in own.items():
-                if isinstance(value, str | int | float):
+                if isinstance(value, str | int | float) and _is_finite(value):
                     if name not in columns:
-                        columns[name] = [None] * self.n_rows
-                    columns[name][row] = value
-        found = {name: _field(values) for name, values in columns.items()}
+                        columns[name] = _Column(self.n_rows)
+                    columns[name].add(row, value)
+        found = {name: _field(own.values) for name, own in columns.items()}
         useful = [(name, field) for name, field in found.items() if field is not None]
         return dict(useful[:MOST_FIELDS])
 
@@ -111,6 +123,33 @@ class Filters:
         mask = np.zeros(self.n_rows, bool)
         mask[self.documents.with_words(words, k=self.n_rows).rows] = True
         return mask
+
+
+class _Column:
+    """The values of one field; let go of as soon as nobody could choose from them."""
+
+    def __init__(self, n_rows: int) -> None:
+        self.values: list[Any] = [None] * n_rows
+        self._different: set[Any] = set()
+        self._dropped = self._has_words = False
+
+    def add(self, row: int, value: str | int | float) -> None:
+        if self._dropped:
+            return
+        self.values[row] = value
+        self._has_words = self._has_words or isinstance(value, str)
+        if len(self._different) <= MOST_VALUES:
+            self._different.add(value)
+        if self._has_words and len(self._different) > MOST_VALUES:
+            self._dropped, self.values = True, []
+
+
+def _is_finite(value: str | int | float) -> bool:
+    """Whole numbers of JSON have no bounds, those of arrays have."""
+    try:
+        return isinstance(value, str) or math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _field(values: list[Any]) -> Category | Number | None:

@@ -89,7 +89,8 @@ def _go(opened: Opened, query: str) -> list[dict[str, Any]]:
             found.append({"kind": "feature"} | opened.feature(place))
         if place < opened.n_rows:
             found.append({"kind": "document"} | opened.shown([place])[0])
-    elif query and opened.documents is not None:
+            return found
+    if query and opened.documents is not None:
         row = opened.documents.row_of(query)
         if row is not None:
             found.append({"kind": "document"} | opened.shown([row])[0])

@@ -5,6 +5,7 @@ The server is for one person's own browser. Any page that the browser shows may 
 for another host name, which a page gets by pointing its own name here (DNS rebinding).
 """
 
+import ipaddress
 import itertools
 import os
 import urllib.parse
@@ -13,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+WRITES_NOTHING = ("/api/reload",)  # of the run's: allowed where a server is read-only
 READING = ("GET", "HEAD", "OPTIONS")
 MOST_BODY = 64 * 1024
 CSP = "; ".join(
@@ -68,23 +69,34 @@ class Guard:
     def _refusal(self, scope: Scope) -> tuple[int, str]:
         """A status and the reason; an empty reason where the request is taken."""
         headers = Headers(scope=scope)
-        if self.host in LOOPBACK and _name_of(headers.get("host", "")) not in LOOPBACK:
+        name = _name_of(headers.get("host", ""))
+        if is_loopback(self.host) and not (name and is_loopback(name)):
             return 421, (
                 f"this server is for 127.0.0.1, and was asked as {headers.get('host')!r}. Open "
                 "it under its own address, or start it with --host."
             )
         if scope["method"] in READING:
             return 0, ""
-        if self.read_only:
+        if self.read_only and scope["path"] not in WRITES_NOTHING:
             return 403, "this explorer is read-only; it was started with --read_only."
         if not _same_origin(headers, scheme=scope["scheme"]):
             return 403, "writes are taken from the explorer's own pages only."
         if not headers.get("content-type", "").startswith("application/json"):
             return 415, "expected a body of application/json."
+        if "transfer-encoding" in headers:
+            return 411, "expected a body whose length is stated, and not one in chunks."
         length = headers.get("content-length", "")
         if not length.isdecimal() or int(length) > MOST_BODY:
             return 413, f"expected a body of {MOST_BODY:,} bytes at most, its length stated."
         return 0, ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.casefold() == "localhost"
 
 
 def _name_of(host: str) -> str | None:

@@ -1,11 +1,12 @@
 """The labels of a run with their source and scores, and those that a person has written."""
 
 import json
+import os
 import pathlib
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO, NamedTuple
 
 SOURCES = {  # the last that has one names the latent
     "keywords": "labels.jsonl",
@@ -27,16 +28,27 @@ class Label(NamedTuple):
 class Labels:
     """Of all latents, by file; edits are appended and never overwritten."""
 
-    def __init__(self, folder: pathlib.Path, *, run_fingerprint: str) -> None:
+    def __init__(
+        self, folder: pathlib.Path, *, run_fingerprint: str, say: Callable[[str], None] = print
+    ) -> None:
         self.folder, self.run_fingerprint = folder, run_fingerprint
         self._lock = threading.Lock()
         self._of: dict[int, list[Label]] = {}
         self.n_edits = 0  # of this process: what was made of the labels before is old
         for source, file in SOURCES.items():
-            path = folder / file
-            for line in path.read_text("utf-8").splitlines() if path.exists() else ():
-                self._add(json.loads(line), source=source)
+            self._read(folder / file, source=source, say=say)
         self.name = {latent: text for latent in self._of if (text := self._name(latent))}
+
+    def _read(self, path: pathlib.Path, *, source: str, say: Callable[[str], None]) -> None:
+        """A line that was not written whole costs that line alone."""
+        lines = path.read_bytes().split(b"\n") if path.exists() else []
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                self._add(json.loads(line), source=source)
+            except (ValueError, LookupError, TypeError, AttributeError):
+                say(f"{path}: line {number} is no label and is left out: {line[:60]!r}.")
 
     def of(self, latent: int) -> list[Label]:
         """The one in use last."""
@@ -58,8 +70,9 @@ class Labels:
         }  # fmt: skip
         with self._lock:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with (self.folder / SOURCES["you"]).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            with (self.folder / SOURCES["you"]).open("a+b") as file:
+                _end_line(file)
+                file.write(json.dumps(record).encode() + b"\n")
             self._add(record, source="you")
             name = self._name(latent)
             self.name = {i: own for i, own in self.name.items() if i != latent}
@@ -77,6 +90,14 @@ class Labels:
         text = record.get("text") if record.get("state") == "ok" else None
         label = Label(source, text, _f1(record), record)
         self._of.setdefault(int(record["latent"]), []).append(label)
+
+
+def _end_line(file: BinaryIO) -> None:
+    """A line that was torn off must not swallow the next."""
+    if file.seek(0, os.SEEK_END):
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            file.write(b"\n")
 
 
 def _f1(record: Mapping[str, Any]) -> float | None:

@@ -1,6 +1,7 @@
 """A run as the explorer has it open: what there is to show, and what is missing and why."""
 
 import collections
+import contextlib
 import functools
 import pathlib
 import threading
@@ -20,6 +21,7 @@ from sae_jax.explorer.labels import Labels
 from sae_jax.explorer.parameters import place
 from sae_jax.search import index as indexes
 from sae_jax.search.documents import Document, Documents, open_documents
+from sae_jax.search.encoders import OPENAI_NAME
 from sae_jax.search.families import Family
 from sae_jax.search.query import Query
 from sae_jax.search.session import Search
@@ -68,7 +70,8 @@ class Opened:
         self.stored, self.dictionary = stored, search.dictionary
         self.n_rows, self.n_latents = reader.n_rows, stored.manifest.n_latents
         self.features = feature_tables.folder_for(options.run, stored)
-        self.labels = Labels(self.features, run_fingerprint=stored.manifest.run_fingerprint)
+        fingerprint = stored.manifest.run_fingerprint
+        self.labels = Labels(self.features, run_fingerprint=fingerprint, say=options.say)
         out = indexes.folder_for(options.run, reader)
         self.documents: Documents | None = open_documents(reader, out=out, say=options.say)
         self.filters = Filters(self.documents, n_rows=self.n_rows)
@@ -103,14 +106,17 @@ class Opened:
         file = self.search.families
         return [file.family(number) for number in range(file.n_families)]
 
-    @functools.cached_property
+    @property
     def families_of(self) -> dict[int, list[int]]:
-        """Of each latent the numbers of its families; empty where there are none."""
+        """Of each latent the numbers of its families; empty where there are none (yet)."""
+        return {} if self.missing_families() is not None else self._families_of
+
+    @functools.cached_property
+    def _families_of(self) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {}
-        if self.missing_families() is None:
-            for family in self.families:
-                for latent in family.members:
-                    found.setdefault(latent, []).append(family.number)
+        for family in self.families:
+            for latent in family.members:
+                found.setdefault(latent, []).append(family.number)
         return found
 
     def family_ratio(self, number: int) -> float:
@@ -150,10 +156,22 @@ class Opened:
 
     def warm(self) -> None:
         """Reads what the first pages would wait for: filters, families, tables, weights."""
-        self.missing_pages()
-        self.search.neutral_scores(self.search.row(0))
-        _ = self.families_of, self.filters.fields
-        self.missing_encoder()
+        parts = (
+            lambda: self.pages,
+            lambda: self.search.neutral_scores(self.search.row(0)),
+            lambda: self.families_of,
+            lambda: self.filters.fields,
+            self._warm_encoder,
+        )
+        for part in parts:
+            with contextlib.suppress(SaeJaxError):  # whoever asks for it is told
+                part()
+
+    def _warm_encoder(self) -> None:
+        """Not one at an endpoint: to open it is a call that may be paid for."""
+        encoder = self.search.reader.provenance.encoder
+        if self.options.encoder is None and not OPENAI_NAME.fullmatch(encoder):
+            self.missing_encoder()
 
     def latent(self, text: str) -> int:
         """The one that an address names; raises NotThereError."""
@@ -161,7 +179,8 @@ class Opened:
 
     def row(self, text: str) -> int:
         """By its number, or else by the document's id; raises NotThereError."""
-        if not (text.isdecimal() and text.isascii()) and self.documents is not None:
+        number = text.isdecimal() and text.isascii() and len(text) < 17
+        if not (number and int(text) < self.n_rows) and self.documents is not None:
             row = self.documents.row_of(text)
             if row is not None:
                 return row

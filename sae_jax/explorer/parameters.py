@@ -63,6 +63,8 @@ class Parameters:
         found: dict[str, float] = {}
         for word in filter(None, self.text(name).split(",")):
             key, _, number = word.partition(":")
+            if key in found:
+                raise UsageError(f"{name} names {key[:40]!r} twice; expected it once.")
             try:
                 found[key] = float(number)
             except ValueError:

@@ -22,6 +22,8 @@ from sae_jax.search.steer import Steered
 N_BEST = 300
 N_STRONGEST = 20  # documents of each feature
 N_STRONGEST_MOVED = 100  # of the one that is about to move
+MOST_ROWS = 2_000
+MOST_LATENTS = 48  # of a query's code, beside those with a slider: a family has hundreds
 SNIPPET = 160
 
 
@@ -69,20 +71,36 @@ class Preview:
     def rows(
         self, steered: Steered, *, moved: str, among: Bool[np.ndarray, " n_rows"] | None
     ) -> list[int]:
-        """Those that may come up, in the order of the corpus."""
+        """Those that may come up, in the order of the corpus; MOST_ROWS at most.
+
+        Of more the best without sliders, of which the page tells the place, and the strongest
+        of what is moved are kept, and the best with the sliders.
+        """
         search, stored = self.search, self.search.dictionary.stored
-        found = [best(search.neutral_scores(self.query), k=N_BEST, among=among).rows]
+        first = [best(search.neutral_scores(self.query), k=N_BEST, among=among).rows]
+        more = [np.zeros(0, np.int64)]
         if steered.deltas or steered.mode != "adjust":
-            found.append(best(search.scores(steered), k=N_BEST, among=among).rows)
+            more.append(best(search.scores(steered), k=N_BEST, among=among).rows)
         for latent in self.natural:
-            most = N_STRONGEST_MOVED if str(latent) == moved else N_STRONGEST
-            found.append(np.asarray(stored.rows_of(latent)[:most]))
+            is_moved = str(latent) == moved
+            most = N_STRONGEST_MOVED if is_moved else N_STRONGEST
+            (first if is_moved else more).append(np.asarray(stored.rows_of(latent)[:most]))
         for family in self.families:
-            most = N_STRONGEST_MOVED if f"f{family.number}" == moved else N_STRONGEST
+            is_moved = f"f{family.number}" == moved
+            most = N_STRONGEST_MOVED if is_moved else N_STRONGEST
             each = max(most // len(family.members), 1)
-            found += [np.asarray(stored.rows_of(latent)[:each]) for latent in family.members]
-        rows = np.unique(np.concatenate(found))
-        return (rows if among is None else rows[among[rows]]).tolist()
+            own = [np.asarray(stored.rows_of(latent)[:each]) for latent in family.members]
+            (first if is_moved else more).extend(own)
+        kept, others = (
+            rows if among is None else rows[among[rows]]
+            for rows in (np.unique(np.concatenate(found)) for found in (first, more))
+        )
+        kept, others = kept[:MOST_ROWS], np.setdiff1d(others, kept)
+        left = MOST_ROWS - len(kept)
+        if len(others) > left:
+            order = np.argsort(-search.scores(steered)[others], kind="stable")
+            others = others[order[:left]]
+        return np.union1d(kept, others).tolist()
 
     def pack(self, rows: list[int], *, documents: list[dict[str, Any]]) -> bytes:
         """A length, a header in JSON, then float32: base scores, columns, and products.

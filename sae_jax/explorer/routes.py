@@ -2,11 +2,13 @@
 
 import hashlib
 import importlib.metadata
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
+import anyio.to_thread
+from anyio.lowlevel import RunVar
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -25,7 +27,24 @@ from sae_jax.explorer import (
 from sae_jax.explorer.opened import Opened
 from sae_jax.explorer.parameters import Parameters
 
+THREADS_PER_CORE = 2
 Handler = Callable[[Opened, Request], Any]
+_computing: RunVar[anyio.CapacityLimiter] = RunVar("computing")  # of one server's loop
+
+
+class Answering(Route):
+    """A route whose answer can be had without a server, too."""
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[[Request], Any],
+        *,
+        method: str,
+        answer: Callable[[Request], Response],
+    ) -> None:
+        super().__init__(path, endpoint, methods=[method])
+        self.answer = answer
 
 
 class Explorer:
@@ -45,11 +64,14 @@ class Explorer:
                 self.opened = Opened.open(self.opened.options)
         return health(self.opened, request)
 
-    def route(self, path: str, handler: Handler, *, method: str = "GET") -> Route:
-        """Whatever the handler returns becomes JSON; it runs in a thread of its own.
+    def route(
+        self, path: str, handler: Handler, *, method: str = "GET", at_once: bool = False
+    ) -> Answering:
+        """Whatever the handler returns becomes JSON.
 
-        A thread cannot wait for a request's body: it is read before, into its state. The
-        handler's docstring is what the API page says of the route: see api_page.py.
+        It runs in a thread, or, where it is to answer `at_once`, waits for none. A thread
+        cannot wait for a request's body: it is read before, into its state. The handler's
+        docstring is what the API page says of the route: see api_page.py.
         """
         assert handler.__doc__, f"the handler of {path} has no docstring"
 
@@ -57,17 +79,19 @@ class Explorer:
             found = handler(self.opened, request)
             return found if isinstance(found, Response) else as_json(found, request=request)
 
-        async def with_body(request: Request) -> Response:
-            request.state.body = await request.body()
-            return await run_in_threadpool(answer, request)
+        async def endpoint(request: Request) -> Response:
+            if at_once:
+                return answer(request)
+            if method == "POST":
+                request.state.body = await request.body()
+            return await anyio.to_thread.run_sync(answer, request, limiter=_limiter())
 
-        endpoint: Callable[[Request], Any] = with_body if method == "POST" else answer
         endpoint.__doc__ = handler.__doc__
-        return Route(path, endpoint, methods=[method])
+        return Answering(path, endpoint, method=method, answer=answer)
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[Answering]:
         return [
-            self.route("/healthz", health),
+            self.route("/healthz", health, at_once=True),
             self.route("/api/meta", meta),
             self.route("/api/reload", self.reload, method="POST"),
             self.route("/api/start", searching.start),
@@ -96,6 +120,18 @@ class Explorer:
             self.route("/api/runs/matching", runs.matching),
             self.route("/api/run/{name}/metrics", runs.metrics),
         ]
+
+
+def _limiter() -> anyio.CapacityLimiter:
+    """Of handlers alone, so that files are served while all of these compute.
+
+    More than compute at a time only hold memory: each has arrays of the corpus's rows.
+    """
+    found = _computing.get(None)
+    if found is None:
+        found = anyio.CapacityLimiter(THREADS_PER_CORE * (os.cpu_count() or 1))
+        _computing.set(found)
+    return found
 
 
 def as_json(value: Any, *, request: Request) -> Response:

@@ -13,7 +13,7 @@ from sae_jax.errors import UsageError
 from sae_jax.explorer.asked import PARAMETERS, Asked, read
 from sae_jax.explorer.opened import Opened
 from sae_jax.explorer.parameters import Parameters, place
-from sae_jax.explorer.preview import Preview
+from sae_jax.explorer.preview import MOST_LATENTS, Preview
 from sae_jax.search.index import best
 from sae_jax.search.session import Hit
 from sae_jax.search.steer import Mode, Steered
@@ -23,6 +23,7 @@ MOST_PARTS = 48  # of a hit's score
 DIGITS = 7  # of a part: sums stay within 1e-5
 N_DISTINCT = 3  # features that set a hit apart from the others
 N_START = 6  # documents, and features, to begin with
+MOST_FEATURES = 64
 N_FAMILIES = 4  # offered beside those that have a slider
 
 
@@ -97,7 +98,8 @@ def find(opened: Opened, request: Request) -> dict[str, Any]:
         "n_rows": opened.n_rows if asked.among is None else int(asked.among.sum()),
         "n_kept": len(set(before) & set(now)),
         "features": _features(opened, asked, steered, hits=hits),
-        "families": _families(opened, asked),
+        "n_features": len(asked.query.code.keys() | asked.sliders.keys()),
+        "families": _families(opened, asked, steered),
         "hits": [
             _hit(hit) | {"document": documents[hit.row], "distinct": distinct[hit.row]}
             for hit in hits
@@ -130,7 +132,8 @@ def _hit(hit: Hit) -> dict[str, Any]:
 def _features(opened: Opened, asked: Asked, steered: Steered, *, hits: list[Hit]) -> Any:
     """Those of the query and those with a slider, by their share in these hits' scores.
 
-    Not those that only a family moves: it may have hundreds.
+    MOST_FEATURES at most, all with a slider among them; not those that only a family moves:
+    it may have hundreds.
     """
     natural = steered.query.code
     code = {i: steered.code.get(i, 0.0) for i in [*natural, *asked.sliders]}
@@ -139,37 +142,49 @@ def _features(opened: Opened, asked: Asked, steered: Steered, *, hits: list[Hit]
         for one in hit.explanation.latents:
             if one.latent in sizes:
                 sizes[one.latent] += abs(one.total) / len(hits)
+    largest = sorted(code, key=lambda latent: (-sizes[latent], latent))
+    of_query = [latent for latent in largest if latent not in asked.sliders]
+    shown = {*asked.sliders, *of_query[: max(MOST_FEATURES - len(asked.sliders), 0)]}
     found = []
-    for latent in sorted(code, key=lambda latent: (-sizes[latent], latent)):
-        highest = float(opened.dictionary.highest[latent])
-        found.append(
-            opened.feature(latent)
-            | {
-                "natural": 100 * natural.get(latent, 0.0) / highest if highest else 0.0,
-                "now": 100 * code[latent] / highest if highest else 0.0,
-                "effect": sizes[latent],
-            }
-        )
+    for latent in largest:
+        if latent in shown:
+            highest = float(opened.dictionary.highest[latent])
+            found.append(
+                opened.feature(latent)
+                | {
+                    "natural": _percent(natural.get(latent, 0.0), highest),
+                    "now": _percent(code[latent], highest),
+                    "effect": sizes[latent],
+                }
+            )
     return found
 
 
-def _families(opened: Opened, asked: Asked) -> list[dict[str, Any]]:
+def _percent(value: float, highest: float) -> float | None:
+    """None where the corpus gives no scale: it is on in no row."""
+    return 100 * value / highest if highest else None
+
+
+def _families(opened: Opened, asked: Asked, steered: Steered) -> list[dict[str, Any]]:
     """Those with a slider, and those of which the query has most."""
     if opened.missing_families() is not None:
         return []
-    code, natural = asked.query.code, {}
-    for number in {number for i in code for number in opened.families_of.get(i, ())}:
+    families_of, code, now = opened.families_of, asked.query.code, steered.code
+
+    def share(code: dict[int, float], number: int) -> float | None:
         family = opened.families[number]
-        own = sum(code.get(latent, 0.0) for latent in family.members)
-        natural[number] = 100 * own / family.highest if family.highest else 0.0
-    strongest = sorted(natural, key=lambda number: (-natural[number], number))[:N_FAMILIES]
+        return _percent(sum(code.get(i, 0.0) for i in family.members), family.highest)
+
+    own = {number for latent in code for number in families_of.get(latent, ())}
+    natural = {number: share(code, number) for number in (*own, *asked.families)}
+    strongest = sorted(own, key=lambda number: (-(natural[number] or 0), number))[:N_FAMILIES]
     return [
         {
             "number": number,
             "label": opened.labels.name.get(opened.families[number].members[0]),
             "n_members": len(opened.families[number].members),
-            "natural": natural.get(number, 0.0),
-            "now": asked.families.get(number, natural.get(number, 0.0)),
+            "natural": natural[number],
+            "now": share(now, number),
         }
         for number in [
             *asked.families,
@@ -216,12 +231,14 @@ def block(opened: Opened, request: Request) -> Response:
     moved = Parameters(request, *PARAMETERS, "moved").text("moved")
     if asked.mode is Mode.RE_ENCODE:
         raise UsageError("re-encode is not linear in the sliders, so it has no preview.")
-    latents, families = {*asked.sliders, *asked.query.code}, set(asked.families)
+    code = asked.query.code
+    strongest = sorted(code, key=lambda latent: (-code[latent], latent))[:MOST_LATENTS]
+    latents, families = {*asked.sliders, *strongest}, set(asked.families)
     if moved.startswith("f"):
         families.add(place(moved[1:], of="family", n=opened.search.families.n_families))
     elif moved:
         latents.add(opened.latent(moved))
-    opened.dictionary.check(sorted(latents - asked.query.code.keys()))
+    opened.dictionary.check(sorted(latents - code.keys()))
     preview = Preview(
         opened.search,
         asked.query,
@@ -250,14 +267,15 @@ def as_csv(opened: Opened, request: Request) -> Response:
     steered = opened.search.steer(
         asked.query, asked.sliders, families=asked.families, mode=asked.mode
     )
-    hits = opened.search.hits(steered, k=asked.k, among=asked.among, with_records=False)
-    documents = opened.shown([hit.row for hit in hits], whole=True)
+    hits, places = opened.search.ranked(steered, k=asked.k, among=asked.among)
+    documents = opened.shown(hits.rows, whole=True)
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(["place", "without_sliders", "score", "row", "id", "title", "text"])
-    for number, (hit, own) in enumerate(zip(hits, documents, strict=True), start=1):
+    found = zip(places, hits.scores.tolist(), documents, strict=True)
+    for number, (place_before, score, own) in enumerate(found, start=1):
         texts = (own.get(name, "") for name in ("id", "title", "text"))
-        fields = [number, hit.neutral_rank or "", f"{hit.score:.6f}", hit.row]
+        fields = [number, place_before or "", f"{score:.6f}", own["row"]]
         writer.writerow([*fields, *map(_cell, texts)])
     headers = {"content-disposition": 'attachment; filename="search.csv"'}
     return Response(out.getvalue(), headers=headers, media_type="text/csv; charset=utf-8")
@@ -265,4 +283,4 @@ def as_csv(opened: Opened, request: Request) -> Response:
 
 def _cell(text: str) -> str:
     """A spreadsheet would take a text that begins so for a formula, and run it."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

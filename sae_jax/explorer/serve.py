@@ -29,6 +29,8 @@ def serve(opened: Opened, *, host: str, port: int, say: Callable[[str], None]) -
 
 def listen(host: str, port: int) -> socket.socket:
     """At this port or one of the next; raises UsageError where none is free."""
+    if not host:  # the system takes it for all of its addresses
+        raise UsageError("--host is empty; expected an address, such as 127.0.0.1 or 0.0.0.0.")
     last = min(port + PORTS_TRIED, 65_536)
     for own in range(port, last) if port else [0]:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

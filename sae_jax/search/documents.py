@@ -21,12 +21,13 @@ from jaxtyping import Int64
 
 from sae_jax.analysis.records import all_records
 from sae_jax.data.shards import ShardReader
+from sae_jax.errors import UsageError
 
-FORMAT = 2
+FORMAT = 3
 FILE = "documents.sqlite"
 MOST_RANKED = 20_000  # matches; more are listed by row, for ranking 41,000 takes 170 ms
 TITLES, ADDRESSES = ("title", "name"), ("url", "link")  # fields of a record, the first that is
-WORD = re.compile(r"\w+")
+WORD = re.compile(r"[^\W_]+")  # as unicode61 splits; phrases need more than detail=column
 
 SCHEMA = """
 CREATE TABLE about (format INTEGER, data_fingerprint TEXT);
@@ -94,14 +95,18 @@ class Documents:
     def with_words(self, words: str, *, k: int, most_ranked: int = 0) -> Found:
         """The k best of the rows that hold all of these words, by BM25.
 
-        Where more than `most_ranked` or MOST_RANKED hold them, the first by row.
+        Where more than `most_ranked` or MOST_RANKED hold them, the first by row. Raises
+        UsageError on words that the index takes for something else.
         """
         asked = " ".join(f'"{word}"' for word in WORD.findall(words))
         if not asked:
             return Found([], 0)
         matching = "FROM words WHERE words MATCH ?"
         with self._connection() as connection:
-            (n,) = connection.execute(f"SELECT count(*) {matching}", [asked]).fetchone()
+            try:
+                (n,) = connection.execute(f"SELECT count(*) {matching}", [asked]).fetchone()
+            except sqlite3.OperationalError as error:
+                raise UsageError(f"{words[:80]!r} cannot be looked for: {error}.") from error
             order = "ORDER BY bm25(words), rowid" if n <= (most_ranked or MOST_RANKED) else ""
             asked_rows = f"SELECT rowid {matching} {order} LIMIT ?"
             found = connection.execute(asked_rows, [asked, k]).fetchall()
@@ -183,14 +188,19 @@ def _rows(reader: ShardReader) -> Iterator[tuple[int, str, str, str, str, str]]:
         url = _first(rest, ADDRESSES)
         yield (
             row,
-            str(record.get("id", row)),
-            _first(rest, TITLES),
-            str(record.get("text") or ""),
-            url if re.match("https?://", url) else "",  # a link to a script is none
-            json.dumps(rest, ensure_ascii=False, default=str),
+            str(row) if record.get("id") is None else _whole(record["id"]),
+            _whole(_first(rest, TITLES)),
+            _whole(record.get("text") or ""),
+            _whole(url) if re.match("https?://", url) else "",  # a link to a script is none
+            json.dumps(rest, default=str),
         )
 
 
 def _first(fields: Mapping[str, Any], names: Sequence[str]) -> str:
     """The first of these fields that says something."""
     return next((str(fields[name]) for name in names if fields.get(name)), "")
+
+
+def _whole(text: object) -> str:
+    """With "?" for half a surrogate pair, which JSON may hold and UTF-8 may not."""
+    return str(text).encode("utf-8", "replace").decode()

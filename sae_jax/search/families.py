@@ -63,9 +63,13 @@ class FamilyFile:
         again = f"Run `sae-jax families {self._run}`, with the same --shards."
         if not self.path.exists():
             raise ShardError(f"{self.path}: is not there, so no family is known. {again}")
-        made: dict[str, Any] = json.loads(self.path.read_text())
+        try:
+            made: dict[str, Any] = json.loads(self.path.read_bytes())
+            whole = isinstance(made["families"], list) and made["run_fingerprint"]
+        except (ValueError, LookupError, TypeError) as error:
+            raise ShardError(f"{self.path}: is damaged ({error}). {again}") from error
         manifest = self.stored.manifest
-        if made["run_fingerprint"] != manifest.run_fingerprint:
+        if whole != manifest.run_fingerprint:
             raise ShardError(f"{self.path}: was made of other weights of this run. {again}")
         return made
 

@@ -5,6 +5,7 @@ query = search.text("a large animal that is ridden")
 hits = search.hits(search.steer(query, {417: 140, 88: -50}), k=10)
 """
 
+import functools
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -69,10 +70,7 @@ class Search:
         self.dictionary, self.reader, self.index = dictionary, reader, index
         self.columns = Columns(index)
         self.families = FamilyFile(run, dictionary.stored)
-        self.labels = read_labels(
-            feature_tables.folder_for(run, dictionary.stored),
-            run_fingerprint=dictionary.stored.manifest.run_fingerprint,
-        )
+        self._run = run
         self._encoder: Encoder | None = None
 
     @classmethod
@@ -105,6 +103,12 @@ class Search:
             raise UsageError(f"engine={engine!r}: expected 'exact' or 'usearch'.")
         dictionary = Dictionary(sae=sae, stored=stored)
         return cls(dictionary=dictionary, reader=reader, index=index, run=folder)
+
+    @functools.cached_property
+    def labels(self) -> dict[int, str]:
+        stored = self.dictionary.stored
+        folder = feature_tables.folder_for(self._run, stored)
+        return read_labels(folder, run_fingerprint=stored.manifest.run_fingerprint)
 
     @property
     def encoder(self) -> Encoder:
@@ -162,7 +166,7 @@ class Search:
         """
         if isinstance(asked, Query):
             asked = self.steer(asked, {})
-        found, ranks = self._ranked(asked, k=k, among=among)
+        found, ranks = self.ranked(asked, k=k, among=among)
         records: Sequence[dict[str, Any] | None] | None
         records = self.reader.records(found.rows) if with_records else None
         vectors = self.index.vectors(found.rows)
@@ -171,9 +175,10 @@ class Search:
         fields = found.rows.tolist(), found.scores.tolist(), ranks, records, reasons
         return [Hit(*own) for own in zip(*fields, strict=True)]
 
-    def _ranked(
+    def ranked(
         self, asked: Steered, *, k: int, among: Bool[np.ndarray, " n_rows"] | None
     ) -> tuple[Hits, list[int | None]]:
+        """The best rows, and of each its place without sliders; not their reasons."""
         query = asked.query
         if isinstance(self.index, ExactIndex):
             neutral = self.neutral_scores(query)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from tiny import run_here
 
 from sae_jax.cli import main
 
@@ -48,3 +49,11 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     assert done.wait(timeout=60) == 141
     assert done.stderr.read() == ""
     done.stderr.close()
+
+
+@pytest.mark.parametrize("command", ["evaluate", "evaluate-search"])
+def test_a_seed_below_0_is_refused_with_the_range(command):
+    done = run_here(command, "a run", "--seed=-1")
+    assert done.returncode != 0
+    assert "lower bound of 0" in done.stderr or "non-negative" in done.stderr
+    assert "Traceback" not in done.stderr

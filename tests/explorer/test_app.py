@@ -1,8 +1,13 @@
 """The frame of the explorer: every address is answered, and errors say what to do."""
 
 import json
+import threading
+import urllib.request
 
 import pytest
+from explorable import served, until
+
+from sae_jax.explorer import routes
 
 PAGES = (
     "/search", "/features", "/feature/3", "/families", "/family/0", "/map", "/document/3",
@@ -49,3 +54,36 @@ def test_an_answer_that_the_browser_has_is_not_sent_again(client):
 
 def test_json_has_neither_nan_nor_infinity(client):
     json.loads(client.get("/api/meta").text, parse_constant=pytest.fail)
+
+
+def test_files_and_health_are_answered_while_all_threads_compute(opened, monkeypatch):
+    """With two threads and three slow questions, such as to an encoder far away."""
+    release, running, most = threading.Event(), [], []
+
+    def slow(opened, request):
+        """Waits."""
+        running.append(1)
+        most.append(len(running))
+        release.wait(20)
+        running.pop()
+        return {}
+
+    monkeypatch.setattr(routes.documents, "keywords", slow)
+    monkeypatch.setattr(routes.os, "cpu_count", lambda: 1)
+    with served(opened) as address:
+
+        def ask(path: str) -> int:
+            with urllib.request.urlopen(address + path, timeout=10) as answer:
+                return answer.status
+
+        asking = [threading.Thread(target=ask, args=["/api/keywords"]) for _ in range(3)]
+        for thread in asking:
+            thread.start()
+        until(lambda: len(running) == 2)
+        assert ask("/healthz") == ask("/static/main.js") == ask("/search") == 200
+        assert len(running) == 2
+        release.set()
+        for thread in asking:
+            thread.join(timeout=20)
+    assert len(most) == 3
+    assert max(most) == 2

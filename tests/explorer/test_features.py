@@ -95,7 +95,7 @@ def test_nine_thousand_features_take_less_than_700_kilobytes(opened, tmp_path):
     large.n_latents, large.labels = n, Labels(tmp_path, run_fingerprint="")
     large.density = rng.random(n) / 100
     large.dictionary = types.SimpleNamespace(highest=rng.random(n).astype(np.float32))
-    large.families_of = {i: [int(rng.integers(40))] for i in range(n)}
+    large._families_of = {i: [int(rng.integers(40))] for i in range(n)}
     table = features._table(large, 0)
     assert len(table["columns"]["label"]) == n
     assert len(to_json(table)) < 700_000

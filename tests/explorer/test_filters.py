@@ -9,7 +9,7 @@ from explorable import record
 from sae_jax.data.shards import open_shards
 from sae_jax.errors import UsageError
 from sae_jax.explorer.filters import Category, Filters, Number
-from sae_jax.search.documents import open_documents
+from sae_jax.search.documents import Documents, open_documents
 
 N = 200
 
@@ -22,7 +22,8 @@ def filters(tmp_path_factory):
     np.save(folder / "a.npy", np.eye(N, 8, dtype=np.float32) + 1)
     lines = [
         {"text": f"word{i % 3} of all", "kind": "a:b,c" if i % 4 else "rare", "own": i,
-         "list": [i], "same": 1}
+         "list": [i], "same": 1, "grade": i % 5, "name": f"name {i}" if i % 7 else None,
+         "huge": [10**400, float("inf"), float("-inf"), float("nan")][i % 4]}
         | ({"year": 1800 + i} if i % 2 else {})
         for i in range(N)
     ]  # fmt: skip
@@ -32,7 +33,7 @@ def filters(tmp_path_factory):
 
 
 def test_fields_that_tell_documents_apart_are_offered(filters):
-    assert set(filters.fields) == {"kind", "year"}
+    assert set(filters.fields) == {"kind", "year", "grade"}
     assert isinstance(filters.fields["kind"], Category)
     assert isinstance(filters.fields["year"], Number)
     assert filters.fields["kind"].as_json() == {"values": [("a:b,c", 150), ("rare", 50)]}
@@ -47,6 +48,11 @@ def test_fields_that_tell_documents_apart_are_offered(filters):
         ("year:1850..1900", "", lambda i: i % 2 == 1 and 50 <= i <= 100),
         ("year:..1900", "", lambda i: i % 2 == 1 and i <= 100),
         ("year:1900..", "", lambda i: i % 2 == 1 and i >= 100),
+        ("year:1901", "", lambda i: i == 101),
+        ("year:1901.0", "", lambda i: i == 101),
+        ("grade:2..3", "", lambda i: i % 5 in (2, 3)),
+        ("grade:..1.5", "", lambda i: i % 5 < 2),
+        ("grade:4", "", lambda i: i % 5 == 4),
         ("", "word1", lambda i: i % 3 == 1),
         ("kind:rare", "word1", lambda i: i % 4 == 0 and i % 3 == 1),
         ("kind:rare,year:1900..", "", lambda i: False),
@@ -58,6 +64,21 @@ def test_rows_are_those_that_fulfil_all(filters, where, holding, expected):
     assert mask.tolist() == [expected(i) for i in range(N)]
 
 
+def test_a_field_with_too_many_values_is_let_go_of_while_it_is_read(filters, monkeypatch):
+    kept = []
+
+    def field(values):
+        kept.append(sum(value is not None for value in values))
+
+    def all_fields(documents):
+        yield from ((i, {"name": f"name {i}", "number": i}) for i in range(N))
+
+    monkeypatch.setattr("sae_jax.explorer.filters._field", field)
+    monkeypatch.setattr(Documents, "all_fields", all_fields)
+    assert Filters(filters.documents, n_rows=N).fields == {}
+    assert kept == [0, N]
+
+
 def test_no_filter_leaves_all(filters):
     assert filters.mask(where="", holding=" ") is None
 
@@ -65,11 +86,16 @@ def test_no_filter_leaves_all(filters):
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        ("colour:red", "there is no field 'colour'; known: kind, year"),
+        ("colour:red", "there is no field 'colour'; known: kind, grade, year"),
         ("kind:none", "no document has that; expected one of a:b,c, rare"),
         ("year:soon..late", r"expected LOW\.\.HIGH"),
         ("year:2000..1900", r"expected LOW\.\.HIGH"),
         ("year:nan..nan", r"expected LOW\.\.HIGH"),
+        ("year:", r"expected LOW\.\.HIGH"),
+        ("year:..", r"expected LOW\.\.HIGH"),
+        ("grade:3..2", r"expected LOW\.\.HIGH"),
+        ("grade:", "no document has that; expected one of 0, 1, 2, 3, 4"),
+        ("kind:a..b", "no document has that; expected one of a:b,c, rare"),
     ],
 )
 def test_a_filter_that_cannot_be_is_said(filters, where, said):

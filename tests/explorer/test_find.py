@@ -74,6 +74,13 @@ def test_a_number_beyond_the_features_names_a_document_alone(client):
     assert client.get("/api/find?q=99999999999").json()["go"] == []
 
 
+def test_a_number_that_is_no_row_is_looked_up_as_an_id(client, opened, monkeypatch):
+    asked = {"20150611": 44}
+    monkeypatch.setattr(type(opened.documents), "row_of", lambda self, name: asked.get(name))
+    found = client.get("/api/find?q=20150611").json()["go"]
+    assert [(one["kind"], one["row"]) for one in found] == [("document", 44)]
+
+
 def test_an_id_names_its_document(client):
     found = client.get("/api/find", params={"q": SLASHED}).json()["go"]
     assert [(one["kind"], one["row"]) for one in found] == [("document", 12)]

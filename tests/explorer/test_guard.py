@@ -4,7 +4,7 @@ import pytest
 from explorable import open_run
 from starlette.testclient import TestClient
 
-from sae_jax.explorer.app import create_app
+from sae_jax.explorer.app import STATIC, create_app
 
 OWN = {"origin": "http://127.0.0.1", "content-type": "application/json"}
 
@@ -28,6 +28,7 @@ def test_a_write_of_an_own_page_is_taken(client):
         # What a form of another page can send without asking first.
         ({"content-type": "text/plain"}, 415, "expected a body of application/json"),
         ({"content-length": "100000"}, 413, "at most"),
+        ({"transfer-encoding": "chunked"}, 411, "whose length is stated"),
     ],
 )
 def test_a_write_of_another_page_is_refused(client, headers, status, said):
@@ -43,7 +44,14 @@ def test_a_loopback_server_answers_under_its_own_names_only(client, host):
     assert "start it with --host" in answer.json()["error"]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:7860", "localhost", "[::1]:7860"])
+@pytest.mark.parametrize("own", ["127.0.0.2", "LOCALHOST", "Localhost", "::1"])
+def test_all_addresses_of_this_machine_alone_are_guarded(opened, own):
+    client = TestClient(create_app(opened, host=own), base_url="http://evil.example")
+    assert client.get("/api/meta").status_code == 421
+    assert client.get("/api/meta", headers={"host": "127.0.0.2:80"}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:7860", "localhost", "[::1]:7860", "LOCALHOST:1"])
 def test_its_own_names_are_these(client, host):
     assert client.get("/api/meta", headers={"host": host}).status_code == 200
 
@@ -56,9 +64,12 @@ def test_a_server_for_others_answers_under_any_name(opened):
 def test_a_server_that_is_read_only_takes_no_writes(explorable):
     opened = open_run(explorable, read_only=True)
     client = TestClient(create_app(opened), base_url="http://127.0.0.1")
-    answer = reload(client)
+    answer = client.post("/api/feature/3/label", content=b'{"text": "a"}', headers=OWN)
     assert answer.status_code == 403
     assert "--read_only" in answer.json()["error"]
+    assert opened.labels.of(3)[-1].source != "you"
+    assert reload(client).status_code == 200  # it writes nothing of the run's
+    assert reload(client, origin="http://evil.example").status_code == 403
     assert client.get("/api/meta").json()["read_only"] is True
 
 
@@ -86,7 +97,8 @@ def test_a_defect_is_an_answer_with_the_same_headers(opened, monkeypatch, capsys
 
 
 @pytest.mark.parametrize(
-    "path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py"]
+    "path", ["../app.py", "%2e%2e/app.py", "..%2fapp.py", "%2e%2e%2fapp.py"]
 )
 def test_files_outside_the_pages_are_not_served(client, path):
+    assert (STATIC.parent / "app.py").exists()
     assert client.get(f"/static/{path}").status_code == 404

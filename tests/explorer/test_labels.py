@@ -73,3 +73,25 @@ def test_an_edit_can_be_taken_back_and_its_history_stays(folder):
 
 def test_a_run_without_labels_has_none(tmp_path):
     assert opened(tmp_path / "nowhere").name == {}
+
+
+@pytest.mark.parametrize("file", ["labels.jsonl", "llm-labels.jsonl", "edited-labels.jsonl"])
+@pytest.mark.parametrize("torn", [b'{"latent": 2, "te', b"[]", b'{"text": "a"}', b'"\xe7'])
+def test_a_torn_line_is_left_out_and_said(folder, file, torn):
+    labels = opened(folder)
+    labels.edit(3, "trois")
+    with (folder / file).open("ab") as end:
+        end.write(torn)
+    said = []
+    again = Labels(folder, run_fingerprint=OWN, say=said.append)
+    assert again.name == labels.name
+    assert len(said) == 1
+    assert f"{file}: line " in said[0]
+
+
+def test_an_edit_after_a_torn_line_is_a_line_of_its_own(folder):
+    (folder / "edited-labels.jsonl").write_text('{"latent": 2, "te')
+    half = chr(0xD83D)  # of a surrogate pair
+    opened(folder).edit(2, f"deux {half}")
+    assert opened(folder).name[2] == f"deux {half}"
+    assert len((folder / "edited-labels.jsonl").read_text().splitlines()) == 2

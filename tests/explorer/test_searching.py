@@ -7,6 +7,9 @@ import struct
 
 import numpy as np
 import pytest
+from explorable import FORMULA, record
+
+from sae_jax.explorer import preview, searching
 
 NEAR = 1e-4  # of scores: they are computed in float32
 
@@ -70,7 +73,40 @@ def test_a_family_moves_as_the_library_moves_it(client, opened):
     hits = opened.search.hits(steered)
     assert [hit["row"] for hit in found["hits"]] == [hit.row for hit in hits]
     assert found["families"][0]["number"] == 1
-    assert found["families"][0]["now"] == 80
+    assert found["families"][0]["now"] == pytest.approx(80)
+
+
+def test_a_family_is_where_its_members_own_sliders_leave_it(client, opened):
+    family, query = opened.families[1], opened.search.row(5)
+    member = family.members[0]
+    (found,) = (
+        one
+        for one in ask(client, row="5", w=f"f1:80,{member}:0")["families"]
+        if one["number"] == 1
+    )
+    steered = opened.search.steer(query, {member: 0}, families={1: 80.0})
+    own = sum(steered.code.get(latent, 0.0) for latent in family.members)
+    assert found["now"] == pytest.approx(100 * own / family.highest)
+    assert found["now"] < 75
+
+
+def test_a_feature_that_no_row_has_on_has_no_percentage():
+    assert searching._percent(0.3, 0.0) is None
+    assert searching._percent(0.3, 0.6) == 50
+
+
+def test_of_many_features_the_largest_and_those_with_sliders_are_told(
+    client, opened, monkeypatch
+):
+    every = ask(client, row="5")["features"]
+    last = every[-1]["latent"]
+    monkeypatch.setattr(searching, "MOST_FEATURES", 2)
+    found = ask(client, row="5", w=f"{last}:0.5")
+    assert found["n_features"] == len(every) > 2
+    assert len(found["features"]) == 2
+    assert last in {one["latent"] for one in found["features"]}
+    found = ask(client, row="5")["features"]
+    assert [one["latent"] for one in found] == [one["latent"] for one in every[:2]]
 
 
 @pytest.mark.parametrize("mode", ["only", "re-encode"])
@@ -98,6 +134,44 @@ class Block:
         self.neutral, self.base, self.products = parts[0], parts[1], parts[3]
         self.with_query, self.with_base = parts[4], parts[5]
         self.columns, self.gram = parts[2].reshape(m, n), parts[6].reshape(m, m)
+
+
+def block_of(client, **parameters) -> Block:
+    answer = client.get("/api/search/block", params=parameters)
+    assert answer.status_code == 200, answer.text
+    return Block(answer.content)
+
+
+def test_a_block_has_the_strongest_documents_of_what_is_moved(client, opened):
+    latent = int(np.argmax(opened.stored.n_on))
+    strongest = set(opened.stored.rows_of(latent)[:100].tolist())
+    assert strongest <= set(block_of(client, row="5", moved=str(latent)).header["rows"])
+
+
+def test_a_block_keeps_to_the_filters(client, opened):
+    rows = block_of(client, row="5", moved="3", where="year:2015").header["rows"]
+    assert rows
+    assert all(record(row).get("year") == 2015 for row in rows)
+
+
+def test_a_block_is_of_bounded_size(client, opened, monkeypatch):
+    """Of a family's many features the strongest have columns, and what has a slider."""
+    code = opened.search.family(1).code
+    strongest = sorted(code, key=lambda latent: -code[latent])
+    other = next(i for i in np.flatnonzero(opened.stored.n_on).tolist() if i not in code)
+    asked = {"family": "1", "w": f"{other}:50", "moved": str(strongest[3])}
+    assert set(block_of(client, **asked).header["latents"]) == {other, *strongest}
+    monkeypatch.setattr(searching, "MOST_LATENTS", 2)
+    every = block_of(client, **asked).header
+    assert set(every["latents"]) == {other, strongest[0], strongest[1], strongest[3]}
+    query = opened.search.family(1)
+    neutral = np.argsort(-opened.search.neutral_scores(query), kind="stable")[:300].tolist()
+    first = {*neutral, *opened.stored.rows_of(strongest[3])[:100].tolist()}
+    scores = opened.search.scores(opened.search.steer(query, {other: 50}))
+    others = sorted(set(every["rows"]) - first, key=lambda row: -scores[row])
+    assert len(others) > 5
+    monkeypatch.setattr(preview, "MOST_ROWS", len(first) + 5)
+    assert block_of(client, **asked).header["rows"] == sorted(first | set(others[:5]))
 
 
 @pytest.mark.parametrize("percent", [-60, 0, 40, 220])
@@ -167,6 +241,8 @@ def test_a_block_of_only_these_features_has_no_residual(client, opened):
         ("q=a&w=417", 400, "w='417': expected NAME:NUMBER"),
         ("q=a&w=3:nan", 400, "expected a finite number"),
         ("q=a&w=3:301", 400, "latent 3 is set to 301 %; expected -100 to 300"),
+        ("q=a&w=3:10,3:20", 400, "w names '3' twice; expected it once"),
+        ("q=a&w=f1:10,f1:20", 400, "w names 'f1' twice"),
         ("q=a&w=f9:10", 404, "there is no family '9'"),
         ("q=a&mode=other", 400, "mode 'other': expected adjust, only, re-encode"),
         ("q=a&k=0", 400, "k='0': expected a whole number from 1 to 100"),
@@ -187,11 +263,23 @@ def test_too_many_sliders_are_refused(client):
 
 
 def test_csv_has_the_hits_and_no_formulas(client, opened):
-    answer = client.get("/api/search.csv", params={"row": "5", "k": 12})
+    answer = client.get("/api/search.csv", params={"row": str(FORMULA), "k": 12})
     rows = list(csv.DictReader(io.StringIO(answer.text)))
-    found = ask(client, row="5", k=12)["hits"]
+    found = ask(client, row=str(FORMULA), k=12)["hits"]
     assert [int(row["row"]) for row in rows] == [hit["row"] for hit in found]
-    assert not any(row["text"].startswith(("=", "+", "-", "@")) for row in rows)
+    formula = next(row for row in rows if int(row["row"]) == FORMULA)
+    assert formula["text"] == f"'=text {FORMULA} of words"
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r"])
+def test_a_cell_that_a_spreadsheet_would_run_is_quoted(sign):
+    assert searching._cell(f"{sign}1") == f"'{sign}1"
+    assert searching._cell(f"1{sign}") == f"1{sign}"
+
+
+def test_csv_does_not_work_out_reasons(client, monkeypatch):
+    monkeypatch.setattr("sae_jax.search.session.explain", lambda *args, **named: 1 / 0)
+    assert client.get("/api/search.csv?row=5&k=12").status_code == 200
 
 
 def test_a_text_is_encoded_once_for_its_search_and_its_block(client, opened):

@@ -23,7 +23,7 @@ def test_the_command_prints_an_address_that_answers_and_ctrl_c_ends_it(explorabl
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        line = process.stdout.readline()
+        line = next(line for line in process.stdout if "http" in line)
         address = re.search(r"http://127\.0\.0\.1:\d+", line).group()
         with urllib.request.urlopen(f"{address}/api/meta") as answer:
             assert json.load(answer)["n_rows"] == 1_500
@@ -54,6 +54,11 @@ def test_ports_that_are_all_taken_are_an_error(monkeypatch):
             serve.listen("127.0.0.1", first.getsockname()[1])
 
 
+def test_an_empty_address_is_not_taken_for_all_of_them():
+    with pytest.raises(UsageError, match="--host is empty"):
+        serve.listen("", 0)
+
+
 def test_an_address_that_is_not_this_machine_s_is_an_error():
     with pytest.raises(UsageError, match=r"--host=192\.0\.2\.1"):
         serve.listen("192.0.2.1", 0)
@@ -71,3 +76,7 @@ def test_a_mistake_is_said_before_anything_is_served(arguments, said):
     done = run_here("explore", *arguments)
     assert done.returncode != 0
     assert said in done.stderr
+
+
+def test_help_says_where_questions_are_sent():
+    assert "questions that you type are sent there" in run_here("explore", "--help").stdout

@@ -1,6 +1,7 @@
 """Texts in SQLite: the records as they are, found by row, by id and by words."""
 
 import json
+import re
 import sqlite3
 import threading
 
@@ -8,9 +9,11 @@ import numpy as np
 import pytest
 
 from sae_jax.data.shards import open_shards
+from sae_jax.errors import UsageError
 from sae_jax.search import documents
 from sae_jax.search.documents import open_documents
 
+HALF = chr(0xD83D)  # of a surrogate pair
 TEXTS = ("A horse is ridden.", "Two horses, a rider", "nothing of it", "", 'say "horse" OR 1')
 
 
@@ -62,12 +65,41 @@ def test_a_row_is_found_by_its_id(found):
         ('"', set()),
         ('horse" OR "nothing', set()),  # words, and no query language
         ("text:horse*", set()),
+        ("two_horses", {1}),  # an underscore parts words, as in the index
+        ("_", set()),
     ],
 )
 def test_rows_hold_all_of_the_words(found, words, rows):
     answer = found.with_words(words, k=10)
     assert set(answer.rows) == rows
     assert answer.n == len(rows)
+
+
+def test_words_that_the_index_cannot_take_are_a_mistake_of_the_one_who_asks(found, monkeypatch):
+    monkeypatch.setattr(documents, "WORD", re.compile(r"\w+"))
+    with pytest.raises(UsageError, match="'two_horses' cannot be looked for: fts5"):
+        found.with_words("two_horses", k=10)
+
+
+def test_halves_of_surrogate_pairs_do_not_stop_it(tmp_path):
+    folder = tmp_path / "halves"
+    folder.mkdir()
+    np.save(folder / "a.npy", np.eye(1, 8, dtype=np.float32))
+    half = dict.fromkeys(("id", "text", "title", "other"), "a" + HALF)
+    (folder / "texts.jsonl").write_text(json.dumps(half | {"url": "https://a" + HALF}) + "\n")
+    made = open_documents(open_shards(folder), out=tmp_path / "out", say=lambda line: None)
+    (found,) = made.read([0])
+    assert found[1:5] == ("a?", "a?", "a?", "https://a?")
+    assert found.fields["other"] == "a" + HALF
+
+
+def test_a_document_whose_id_is_null_has_its_row_s_number(tmp_path):
+    folder = tmp_path / "nameless"
+    folder.mkdir()
+    np.save(folder / "a.npy", np.eye(2, 8, dtype=np.float32))
+    (folder / "texts.jsonl").write_text('{"id": 7, "text": "a"}\n{"id": null, "text": "b"}\n')
+    made = open_documents(open_shards(folder), out=tmp_path / "out", say=lambda line: None)
+    assert [one.id for one in made.read([0, 1])] == ["7", "1"]
 
 
 def test_the_best_come_first_and_no_more_than_asked(found):

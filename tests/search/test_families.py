@@ -60,6 +60,15 @@ def test_without_families_of_these_weights_it_is_said_what_to_run(run, search, t
         FamilyFile(tmp_path, stored).family(0)
 
 
+@pytest.mark.parametrize("damage", ["", "[]", "{}", '{"run_fingerprint": "a", "fam', "\ud83d"])
+def test_a_file_that_is_damaged_is_said_to_be_and_what_to_run(run, search, tmp_path, damage):
+    shutil.copytree(run / "families", tmp_path / "families")
+    (path,) = (tmp_path / "families").iterdir()
+    path.write_text(damage, errors="surrogatepass")
+    with pytest.raises(ShardError, match=r"is damaged.*Run `sae-jax families "):
+        FamilyFile(tmp_path, search.dictionary.stored).family(0)
+
+
 @pytest.mark.parametrize("number", [-1, 2])
 def test_a_family_that_is_not_there_is_refused(search, number):
     with pytest.raises(UsageError, match=f"no family {number}; .*has 2, from 0"):
