@@ -4,7 +4,7 @@ import urllib.parse
 
 import numpy as np
 import pytest
-from explorable import EVIL, N_ROWS, SLASHED, open_run
+from explorable import EVIL, N_ROWS, SLASHED, copy_of, open_run
 from starlette.testclient import TestClient
 from tiny import planted_rows
 
@@ -155,6 +155,7 @@ def small_corpus(folder, vectors):
 
 
 def client_of(run, shards):
+    run = copy_of(run, shards.parent)  # others count the corpora that it has codes of
     sae, reader = load(run), open_shards(shards)
     encode.encode_corpus(sae, reader, out=encode.folder_for(run, reader))
     opened = open_run(run, shards=str(shards))

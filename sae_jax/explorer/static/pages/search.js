@@ -2,7 +2,7 @@
 
 import { address, get, getBytes } from "../api.js";
 import { announce, h } from "../dom.js";
-import { copyLink } from "../link.js";
+import { copyLink, hereOn } from "../link.js";
 import { setAddress, setTitle } from "../main.js";
 import { count, score, seconds } from "../numbers.js";
 import { drawAdd } from "../search/add.js";
@@ -45,7 +45,7 @@ class SearchPage {
       compare: () => this.compare(),
       undo: () => this.apply(this.moves.undo()),
       reset: () => this.apply(this.moves.reset()),
-      copy: (button) => copyLink({ meta, button }),
+      copy: (button) => copyLink(button, hereOn(meta)),
     });
     this.features.addEventListener("focusout", ({ relatedTarget }) => {
       if (this.isOld && !this.features.contains(relatedTarget)) this.drawPanel();

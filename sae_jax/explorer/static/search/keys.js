@@ -1,7 +1,7 @@
 // The keys of the search page.
 
 import { onKey } from "../keys.js";
-import { copyLink } from "../link.js";
+import { copyLink, hereOn } from "../link.js";
 
 /** To walk through the hits of a list and to open them. */
 export function hitKeys({ list, navigate, signal }) {
@@ -29,5 +29,5 @@ export function steeringKeys({ moves, apply, meta, signal }) {
   on("u", "undo", () => apply(moves.undo()));
   on("Ctrl+z", "undo", () => apply(moves.undo()));
   on("r", "reset all sliders", () => apply(moves.reset()));
-  on("y", "copy the link", () => copyLink({ meta }));
+  on("y", "copy the link", () => copyLink(null, hereOn(meta)));
 }

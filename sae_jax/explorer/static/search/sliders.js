@@ -155,7 +155,7 @@ export function panel(answer, asked, { all, showAll, on }) {
     h(
       "p",
       { class: "small soft" },
-      `${shown.length} of ${features.length} shown, by their share in these scores. `,
+      `${shown.length} of ${answer.n_features} shown, by their share in these scores. `,
       more > 0 ? h("button", { type: "button", onclick: showAll }, "show all") : null,
     ),
     familyItems.length
