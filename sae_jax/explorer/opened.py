@@ -154,8 +154,11 @@ class Opened:
         values = np.asarray(self.stored.values)
         return np.sqrt(np.einsum("rk,rk->r", values, values))
 
-    def warm(self) -> None:
-        """Reads what the first pages would wait for: filters, families, tables, weights."""
+    def warm(self, ended: threading.Event) -> None:
+        """Reads what the first pages would wait for: filters, families, tables, weights.
+
+        Begins no other part once `ended` is set.
+        """
         parts = (
             lambda: self.pages,
             lambda: self.search.neutral_scores(self.search.row(0)),
@@ -164,6 +167,8 @@ class Opened:
             self._warm_encoder,
         )
         for part in parts:
+            if ended.is_set():
+                return
             with contextlib.suppress(SaeJaxError):  # whoever asks for it is told
                 part()
 

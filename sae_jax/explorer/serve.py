@@ -27,9 +27,16 @@ def serve(opened: Opened, *, host: str, port: int, say: Callable[[str], None]) -
     app = create_app(opened, host=host)
     config = uvicorn.Config(app, log_level="warning", access_log=False)
     _give_memory_back()
-    threading.Thread(target=opened.warm, daemon=True).start()
+    ended = threading.Event()
+    warming = threading.Thread(target=opened.warm, args=(ended,), daemon=True)
+    warming.start()
     say(f"Explore {opened.options.run} at http://{_shown(host)}:{found}  (Ctrl-C ends it)")
-    uvicorn.Server(config).run(sockets=[listening])
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        # Python aborts where a thread is still in JAX when the process ends.
+        ended.set()
+        warming.join()
 
 
 def _give_memory_back() -> None:

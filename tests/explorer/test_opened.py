@@ -1,5 +1,7 @@
 """A run as it is opened: what comes later, what is read before anybody asks, names of rows."""
 
+import threading
+
 import pytest
 from explorable import PlantedEncoder, copy_of, open_run
 
@@ -27,7 +29,7 @@ def test_what_cannot_be_read_before_does_not_stop_the_rest(explorable, monkeypat
         raise ShardError("a shard has gone")
 
     monkeypatch.setattr(type(opened.search), "row", fail)
-    opened.warm()
+    opened.warm(threading.Event())
     assert "filters" in vars(opened)
     assert opened.filters._fields is not None
 
@@ -45,7 +47,7 @@ def test_an_encoder_at_an_endpoint_is_not_asked_before_a_question(
     opened, asked = open_run(explorable), []
     object.__setattr__(opened.search.reader.provenance, "encoder", name)  # it is frozen
     monkeypatch.setattr(Opened, "missing_encoder", lambda self: asked.append(name))
-    opened.warm()
+    opened.warm(threading.Event())
     assert bool(asked) is loaded
 
 
@@ -53,7 +55,7 @@ def test_an_encoder_that_was_named_is_there_already(explorable):
     encoder = PlantedEncoder()
     opened = open_run(explorable, encoder=encoder)
     before = encoder.n_asked
-    opened.warm()
+    opened.warm(threading.Event())
     assert encoder.n_asked == before
 
 
