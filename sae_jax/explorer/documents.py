@@ -106,11 +106,10 @@ def _cosine(x: Float[np.ndarray, " d_in"], y: Float[np.ndarray, " d_in"]) -> flo
 
 def _features(opened: Opened, row: int) -> list[dict[str, Any]]:
     """Those that are on, strongest first."""
-    stored, highest = opened.stored, opened.dictionary.highest
+    stored = opened.stored
     code = zip(stored.indices[row].tolist(), stored.values[row].tolist(), strict=True)
     return [
-        opened.feature(latent)
-        | {"value": value, "percent": 100 * value / float(highest[latent])}
+        opened.feature(latent) | opened.strength(latent, value)
         for latent, value in code
         if value > 0
     ]

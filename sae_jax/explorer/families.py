@@ -10,7 +10,7 @@ from sae_jax.analysis.families import LEAST_MEMBERS, LEAST_RATIO, LEAST_SHARE
 from sae_jax.explorer import together
 from sae_jax.explorer.opened import Opened
 from sae_jax.explorer.parameters import Parameters, place
-from sae_jax.search.families import Family
+from sae_jax.search.families import Family, sums
 from sae_jax.search.index import best
 
 MOST_IN_MATRIX = 60
@@ -112,7 +112,7 @@ def _named(opened: Opened, request: Request) -> Family:
 
 def _rows(opened: Opened, one: Family) -> list[dict[str, Any]]:
     """The rows of the highest sum, and which members make most of it."""
-    found = together.sums(opened.stored, one.members)
+    found = sums(opened.stored, one.members)
     hits = best(found.sums, k=N_ROWS)
     rows, own = found.rows[hits.rows], set(one.members)
     shown = opened.shown(rows)

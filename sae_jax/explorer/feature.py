@@ -63,16 +63,12 @@ def _examples(opened: Opened, page: Page, *, whole: bool) -> dict[str, Any]:
     others = _others(opened, rows, without=page.latent)
     values = np.concatenate([group.values for group in groups]).tolist()
     lines = [
-        document | _share(value, of=page.highest) | {"others": own}
+        document | opened.strength(page.latent, value) | {"others": own}
         for document, value, own in zip(shown, values, others, strict=True)
     ]
     ends = np.cumsum([len(group.rows) for group in groups]).tolist()
     parts = [lines[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     return {"top": parts[0], "random": parts[1], "near": parts[2], "deciles": parts[3:]}
-
-
-def _share(value: float, *, of: float) -> dict[str, float | None]:
-    return {"value": value, "percent": 100 * value / of if of else None}
 
 
 def _others(opened: Opened, rows: np.ndarray, *, without: int) -> list[list[dict[str, Any]]]:
@@ -81,13 +77,13 @@ def _others(opened: Opened, rows: np.ndarray, *, without: int) -> list[list[dict
         np.asarray(codes)[rows, : N_OTHERS + 1].tolist()
         for codes in (opened.stored.indices, opened.stored.values)
     )
-    highest, name = opened.dictionary.highest, opened.labels.name
+    name = opened.labels.name
     found = []
     for latents, own in zip(indices, values, strict=True):
         on = [(i, v) for i, v in zip(latents, own, strict=True) if v > 0 and i != without]
         found.append(
             [
-                {"latent": i, "label": name.get(i)} | _share(v, of=float(highest[i]))
+                {"latent": i, "label": name.get(i)} | opened.strength(i, v)
                 for i, v in on[:N_OTHERS]
             ]
         )

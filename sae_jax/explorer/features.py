@@ -31,6 +31,7 @@ def _table(opened: Opened, n_edits: int) -> dict[str, Any]:
     sources = list(SOURCES)
     labels = [opened.labels.current(latent) for latent in range(opened.n_latents)]
     states = [STATES.index(opened.state(latent)) for latent in range(opened.n_latents)]
+    families_of = opened.families_of  # once: where there are none, each look asks the disk
     return {
         "n": opened.n_latents,
         "n_rows": opened.n_rows,
@@ -45,7 +46,7 @@ def _table(opened: Opened, n_edits: int) -> dict[str, Any]:
             "f1": [
                 None if one is None or one.f1 is None else round(one.f1, 3) for one in labels
             ],
-            "family": [opened.families_of.get(i, []) for i in range(opened.n_latents)],
+            "family": [families_of.get(i, []) for i in range(opened.n_latents)],
         },
     }
 
@@ -75,13 +76,13 @@ def encode(opened: Opened, request: Request) -> dict[str, Any]:
         "text": text,
         "k": opened.dictionary.sae.k,
         "features": [
-            opened.feature(latent) | _strength(opened, latent, value) | {"rank": rank}
+            opened.feature(latent) | opened.strength(latent, value) | {"rank": rank}
             for rank, (latent, value) in enumerate(query.code.items(), start=1)
         ],
         "asked": None
         if asked is None
         else opened.feature(asked)
-        | _strength(opened, asked, query.code.get(asked, 0.0))
+        | opened.strength(asked, query.code.get(asked, 0.0))
         | {
             "pre_act": float(pre_acts[asked]),
             "rank": int((pre_acts > pre_acts[asked]).sum()) + 1,
@@ -94,9 +95,3 @@ def _pre_acts(
 ) -> Float[np.ndarray, " n_latents"]:
     dictionary = opened.dictionary
     return dictionary.W_enc_rows @ (vector - dictionary.b_dec) + dictionary.b_enc
-
-
-def _strength(opened: Opened, latent: int, value: float) -> dict[str, float | None]:
-    """With its percentage of the highest on the corpus; none where it is never on there."""
-    highest = float(opened.dictionary.highest[latent])
-    return {"value": value, "percent": 100 * value / highest if highest else None}

@@ -18,7 +18,7 @@ from sae_jax.errors import SaeJaxError
 from sae_jax.explorer import together
 from sae_jax.explorer.filters import Filters
 from sae_jax.explorer.labels import Labels
-from sae_jax.explorer.parameters import place
+from sae_jax.explorer.parameters import is_whole, place
 from sae_jax.search import index as indexes
 from sae_jax.search.documents import Document, Documents, open_documents
 from sae_jax.search.encoders import OPENAI_NAME
@@ -184,8 +184,7 @@ class Opened:
 
     def row(self, text: str) -> int:
         """By its number, or else by the document's id; raises NotThereError."""
-        number = text.isdecimal() and text.isascii() and len(text) < 17
-        if not (number and int(text) < self.n_rows) and self.documents is not None:
+        if not (is_whole(text) and int(text) < self.n_rows) and self.documents is not None:
             row = self.documents.row_of(text)
             if row is not None:
                 return row
@@ -209,6 +208,11 @@ class Opened:
             "density": float(self.density[latent]),
             "highest": float(self.dictionary.highest[latent]),
         }
+
+    def strength(self, latent: int, value: float) -> dict[str, float | None]:
+        """With its percentage of the highest on the corpus; none where it is never on there."""
+        highest = float(self.dictionary.highest[latent])
+        return {"value": value, "percent": 100 * value / highest if highest else None}
 
     def shown(
         self, rows: list[int] | Int[np.ndarray, " n"], *, whole: bool = False

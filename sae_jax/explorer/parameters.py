@@ -90,11 +90,15 @@ def body(request: Request, *known: str) -> dict[str, Any]:
 
 def whole(text: str, *, of: str, low: int, high: int) -> int:
     """Raises UsageError on anything but a whole number of this range."""
-    digits = text.removeprefix("-")
-    number = int(text) if digits.isdecimal() and digits.isascii() and len(digits) < 17 else None
+    number = int(text) if is_whole(text.removeprefix("-")) else None
     if number is None or not low <= number <= high:
         raise UsageError(f"{of}={text[:40]!r}: expected a whole number from {low} to {high}.")
     return number
+
+
+def is_whole(text: str) -> bool:
+    """Digits as we write them, few enough for any number that is asked for."""
+    return text.isdecimal() and text.isascii() and len(text) < 17
 
 
 def place(text: str, *, of: str, n: int) -> int:
@@ -102,8 +106,7 @@ def place(text: str, *, of: str, n: int) -> int:
 
     Raises NotThereError on any other.
     """
-    digits = text.isdecimal() and text.isascii() and len(text) < 17
-    if not digits or int(text) >= n:
+    if not is_whole(text) or int(text) >= n:
         expected = f"expected a number from 0 to {n - 1}" if n else "this run has none"
         raise NotThereError(f"there is no {of} {text[:40]!r}; {expected}.")
     return int(text)

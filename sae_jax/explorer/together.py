@@ -1,21 +1,12 @@
 """How often the members of a family are on together, and in which order that is seen best."""
 
-from typing import NamedTuple
-
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy import sparse  # type: ignore[import-untyped]
 
 from sae_jax.analysis import family_metrics
 from sae_jax.analysis.codes import StoredCodes
 from sae_jax.analysis.families import Family
-
-
-class Sums(NamedTuple):
-    """Rows on which a family is on at all, and the sum of its members' values there."""
-
-    rows: Int[np.ndarray, " n"]
-    sums: Float[np.ndarray, " n"]
 
 
 def overlap(stored: StoredCodes, members: list[int]) -> sparse.csr_array:
@@ -47,15 +38,3 @@ def ordered(likeness: Float[np.ndarray, "n n"]) -> list[int]:
         distance.squareform(apart, checks=False), method="average", optimal_ordering=True
     )
     return [int(place) for place in hierarchy.leaves_list(tree)]
-
-
-def sums(stored: StoredCodes, members: list[int]) -> Sums:
-    # Plain views of the mapped files: a slice of np.memmap takes ten times as long.
-    all_rows, all_values = np.asarray(stored.latent_rows), np.asarray(stored.latent_values)
-    starts = stored.latent_starts
-    spans = [slice(int(starts[latent]), int(starts[latent + 1])) for latent in members]
-    rows = np.concatenate([all_rows[span] for span in spans])
-    values = np.concatenate([all_values[span] for span in spans])
-    found = np.bincount(rows, weights=values, minlength=1)
-    on = np.flatnonzero(found)
-    return Sums(on, found[on])

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from sae_jax.analysis.codes import StoredCodes
 from sae_jax.errors import ShardError, UsageError
@@ -74,11 +75,28 @@ class FamilyFile:
         return made
 
 
+class Sums(NamedTuple):
+    """Rows on which a family is on at all, and the sum of its members' values there."""
+
+    rows: Int[np.ndarray, " n"]
+    sums: Float[np.ndarray, " n"]
+
+
 def highest_together(stored: StoredCodes, members: list[int]) -> float:
     """The highest sum of their values in one row."""
-    rows = np.concatenate([stored.rows_of(latent) for latent in members])
-    values = np.concatenate([stored.values_of(latent) for latent in members])
-    return float(np.bincount(rows, weights=values).max()) if len(rows) else 0.0
+    return float(sums(stored, members).sums.max(initial=0.0))
+
+
+def sums(stored: StoredCodes, members: list[int]) -> Sums:
+    # Plain views of the mapped files: a slice of np.memmap takes ten times as long.
+    all_rows, all_values = np.asarray(stored.latent_rows), np.asarray(stored.latent_values)
+    starts = stored.latent_starts
+    spans = [slice(int(starts[latent]), int(starts[latent + 1])) for latent in members]
+    rows = np.concatenate([all_rows[span] for span in spans])
+    values = np.concatenate([all_values[span] for span in spans])
+    found = np.bincount(rows, weights=values, minlength=1)
+    on = np.flatnonzero(found)
+    return Sums(on, found[on])
 
 
 def values_of_members(

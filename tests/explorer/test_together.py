@@ -7,6 +7,7 @@ import pytest
 from planted_codes import stored_of
 
 from sae_jax.explorer import together
+from sae_jax.search.families import sums
 
 MEMBERS = [3, 9, 11, 20, 21]
 
@@ -52,7 +53,7 @@ def test_two_are_in_their_own_order():
 
 
 def test_sums_are_of_the_members_values_in_each_row(opened, dense):
-    found = together.sums(opened.stored, MEMBERS)
+    found = sums(opened.stored, MEMBERS)
     expected = dense[:, MEMBERS].sum(axis=1)
     np.testing.assert_array_equal(found.rows, np.flatnonzero(expected))
     np.testing.assert_allclose(found.sums, expected[found.rows], rtol=1e-6)  # float32

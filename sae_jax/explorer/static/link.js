@@ -1,6 +1,7 @@
 // Copies links and other texts, and says whether it was possible.
 
-import { announce } from "./dom.js";
+import { announce, h } from "./dom.js";
+import { onKey } from "./keys.js";
 
 const SAID_FOR = 1500; // milliseconds
 const NOT = "Not copied: the browser allows it on 127.0.0.1 and https only.";
@@ -34,4 +35,13 @@ export function hereOn(meta) {
   const url = new URL(location.href);
   url.searchParams.set("run", meta.fingerprint);
   return url.href;
+}
+
+/** A button, and the key y, that copy the address of what is shown. */
+export function copyButton(meta, { signal }) {
+  const button = h("button", { type: "button" }, "Copy link");
+  const copy = () => copyLink(button, hereOn(meta));
+  button.onclick = copy;
+  onKey("y", "copy the link to this page", copy, { signal });
+  return button;
 }

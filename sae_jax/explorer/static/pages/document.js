@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { h } from "../dom.js";
 import { onKey } from "../keys.js";
-import { copyLink, hereOn } from "../link.js";
+import { copyButton } from "../link.js";
 import { setTitle } from "../main.js";
 import { count, percent, score } from "../numbers.js";
 import { bar, chip, documentLine, featureLink } from "../parts.js";
@@ -67,10 +67,7 @@ function head({ document: one, n_rows: n }, { meta, signal, navigate }) {
       key === "[" ? `‹ ${count(to)}` : `${count(to)} ›`,
     );
   };
-  const button = h("button", { type: "button" }, "Copy link");
-  const copy = () => copyLink(button, hereOn(meta));
-  button.onclick = copy;
-  onKey("y", "copy the link to this page", copy, { signal });
+  const button = copyButton(meta, { signal });
   return h(
     "div",
     { class: "head" },

@@ -4,7 +4,7 @@ import { address, get } from "../api.js";
 import { h } from "../dom.js";
 import { drawTree } from "../family-tree.js";
 import { onKey } from "../keys.js";
-import { copyLink, hereOn } from "../link.js";
+import { copyButton } from "../link.js";
 import { setAddress, setTitle } from "../main.js";
 import { matrixFigure, pairsOf } from "../matrix.js";
 import { count, score } from "../numbers.js";
@@ -70,10 +70,7 @@ function head(found, { meta, signal, navigate }) {
       key === "[" ? `‹ ${to}` : `${to} ›`,
     );
   };
-  const button = h("button", { type: "button" }, "Copy link");
-  const copy = () => copyLink(button, hereOn(meta));
-  button.onclick = copy;
-  onKey("y", "copy the link to this page", copy, { signal });
+  const button = copyButton(meta, { signal });
   return h(
     "div",
     { class: "head" },
